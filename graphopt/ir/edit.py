@@ -1,0 +1,329 @@
+"""The only way to change a model: a few edits that keep use counts, names and order right and tell one listener."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import final
+
+from graphopt.errors import InternalError
+from graphopt.ir.attribute import Attribute
+from graphopt.ir.graph import Graph, Node, Value
+from graphopt.ir.model import Model
+from graphopt.ir.tensor import Tensor
+from graphopt.ir.types import TensorType, Type
+
+GAP = 1 << 32  # room between the positions of two neighbours when a graph is (re)numbered
+
+
+class Listener:
+    """Hears every edit, after it was made. Override what you care about."""
+
+    def inserted(self, node: Node) -> None:
+        """`node` now stands in its graph."""
+
+    def erased(self, node: Node) -> None:
+        """`node` is no longer in any graph; its inputs are still listed but no longer counted."""
+
+    def rewired(self, node: Node, slot: int, old: Value | None) -> None:
+        """Input `slot` of `node` read `old` before."""
+
+    def reattributed(self, node: Node, name: str) -> None:
+        """Attribute `name` of `node` was set or removed."""
+
+    def renamed(self, value: Value, old: str) -> None:
+        """`value` was called `old` before."""
+
+    def retyped(self, value: Value) -> None:
+        """More is known of the type of `value`."""
+
+
+@final
+class Editor:
+    """Edits one model. Everything else may only read it.
+
+    A node that is in no graph (just built, or erased) counts as no reader: building one changes nothing.
+    """
+
+    __slots__ = ("listener", "model")
+
+    def __init__(self, model: Model, listener: Listener | None = None) -> None:
+        self.model = model
+        self.listener = listener
+
+    # ---- nodes
+
+    def insert(self, node: Node, graph: Graph, before: Node | None = None) -> Node:
+        """Put a new node before another of the same graph, or at the end. Its unnamed outputs get fresh names.
+
+        Every value it reads must already be made there; `verify` checks. Raises InternalError when the node is in a graph already.
+        """
+        if node.graph is not None:
+            raise InternalError(f"{node!r} is inserted twice")
+        following = before if before is not None else graph.exit
+        self._link(node, graph, following)
+        for value in node.inputs:
+            if value is not None:
+                value.users[node] = value.users.get(node, 0) + 1
+        for value in node.outputs:
+            if not value.name:
+                value.name = self.model.fresh_name(node.op_type)
+        if self.listener is not None:
+            self.listener.inserted(node)
+        return node
+
+    def erase(self, node: Node) -> None:
+        """Take a node out of its graph. Raises InternalError while any output is read."""
+        graph = node.graph
+        if graph is None or any(value.users for value in node.outputs):
+            raise InternalError(f"{node!r} cannot be erased: it is {'in no graph' if graph is None else 'still read'}")
+        for value in {value for value in node.inputs if value is not None} if len(node.inputs) > 1 else node.inputs:
+            if value is not None:
+                del value.users[node]
+        for inner in node.subgraphs:
+            self._release(inner)
+        assert node.previous is not None and node.next is not None  # a node in a graph is linked
+        node.previous.next, node.next.previous = node.next, node.previous
+        node.graph = None
+        graph.size -= 1
+        for value in node.outputs:
+            self.model.names.discard(value.name)
+        if self.listener is not None:
+            self.listener.erased(node)
+
+    def set_input(self, node: Node, slot: int, new: Value | None) -> None:
+        """Let an input slot of a node (or of `graph.exit`) read another value, or nothing."""
+        old = node.inputs[slot]
+        if old is new:
+            return
+        node.inputs = (*node.inputs[:slot], new, *node.inputs[slot + 1 :])
+        node.changed = True
+        if node.graph is not None:
+            if old is not None:
+                self._forget(old, node, 1)
+            if new is not None:
+                new.users[node] = new.users.get(node, 0) + 1
+            if self.listener is not None:
+                self.listener.rewired(node, slot, old)
+
+    def set_attribute(self, node: Node, name: str, value: object) -> None:
+        """Set an attribute (anything that `Attribute.of` takes), or remove it with None. Not for attributes that hold graphs."""
+        if value is None:
+            node.attributes.pop(name, None)
+        else:
+            node.attributes[name] = Attribute.of(value)
+        node.changed = True
+        if self.listener is not None:
+            self.listener.reattributed(node, name)
+
+    # ---- values
+
+    def redirect(self, old: Value, new: Value) -> None:
+        """Every slot that reads `old` reads `new` instead, the graph's outputs among them; no name changes."""
+        for node, count in list(old.users.items()):
+            if count == 1 and len(node.inputs) == 1:
+                self.set_input(node, 0, new)
+                continue
+            for slot, value in enumerate(node.inputs):
+                if value is old:
+                    self.set_input(node, slot, new)
+
+    def replace(self, old: Value, new: Value) -> None:
+        """Every reader of `old` reads `new` instead, and what callers see keeps its name.
+
+        `new` takes over the name of `old` when a node makes it and it is no graph output under a name of its own, provided that it
+        was unnamed or `old` is a graph output. Where `old` is a graph output and `new` cannot take its name (an input, an
+        initializer, a captured value, another output), an Identity between them keeps it.
+        """
+        if old is new:
+            raise InternalError(f"{old!r} is replaced by itself")
+        if not old.is_output:
+            self.redirect(old, new)
+            return
+        graph = old.scope
+        if new.producer is not None and new.scope is graph and not new.is_output:
+            self.redirect(old, new)
+            self.exchange_names(old, new)
+            return
+        assert graph is not None  # an output has a scope
+        keeper = Node("Identity", (new,))
+        keeper.output.type = old.type if old.type is not None else new.type
+        name = old.name
+        self.rename(old, self.model.fresh_name(name))
+        keeper.output.name = name
+        self.model.names.add(name)
+        keeper.output.origin, old.origin = old.origin, None
+        self.redirect(old, keeper.output)
+        producer = new.producer if new.scope is graph else None
+        after = producer.next if producer is not None else graph.exit.next
+        self.insert(keeper, graph, before=graph.exit if after is None else self._before_readers(keeper.output, graph) or after)
+        for node in list(keeper.output.users):
+            if node is not graph.exit:  # other readers need no Identity
+                for slot, value in enumerate(node.inputs):
+                    if value is keeper.output:
+                        self.set_input(node, slot, new)
+
+    def exchange_names(self, one: Value, other: Value) -> None:
+        """Swap the names of two values (and what the file said of them under these names)."""
+        one.name, other.name = other.name, one.name
+        one.origin, other.origin = other.origin, one.origin
+        for value, old in ((one, other.name), (other, one.name)):
+            self._renamed(value, old)
+
+    def rename(self, value: Value, name: str) -> None:
+        """Call a value otherwise. The name must be free (`Model.fresh_name`); a graph's output must end up under its own name."""
+        old, value.name = value.name, name
+        self.model.names.discard(old)
+        self.model.names.add(name)
+        if value.graph is not None and value.graph.initializers.get(old) is value:
+            initializers = value.graph.initializers
+            value.graph.initializers = {(name if held is value else key): held for key, held in initializers.items()}
+        self._renamed(value, old)
+
+    def set_type(self, value: Value, type: Type | None) -> None:
+        """Say what is now known of a value's type."""
+        if value.type != type:
+            value.type = type
+            if self.listener is not None:
+                self.listener.retyped(value)
+
+    # ---- constants and outputs
+
+    def add_constant(self, graph: Graph, tensor: Tensor, name: str = "", before: Node | None = None) -> Value:
+        """A new constant that `graph` can read: an initializer, or a Constant node (before `before`) where there can be none.
+
+        `name` is a wish; the value gets a fresh name that starts with it.
+        """
+        value = Value(name, TensorType(tensor.dtype, tensor.shape), tensor=tensor)
+        following = before if before is not None else graph.exit.next
+        self.adopt_constant(graph, value, graph.exit if following is None else following)
+        return value
+
+    def adopt_constant(self, graph: Graph, value: Value, before: Node) -> None:
+        """Give a detached constant (a Value with a tensor, made by no node, in no graph) a place that `graph` can read.
+
+        It becomes an initializer, or the output of a Constant node before `before` where there can be no initializers.
+        """
+        value.name = self.model.fresh_name(value.name or "constant")
+        if graph.holds_initializers:
+            value.graph = graph
+            graph.initializers[value.name] = value
+        else:
+            self.insert(Node("Constant", (), (value,), {"value": Attribute.of(value.tensor)}), graph, before)
+
+    def adopt_initializer(self, graph: Graph, value: Value) -> None:
+        """Move an initializer to another graph, which must enclose every reader; its name must be free there."""
+        if value.graph is not None and value.graph.initializers.get(value.name) is value:
+            del value.graph.initializers[value.name]
+        value.graph = graph
+        graph.initializers[value.name] = value
+
+    def drop_initializer(self, value: Value) -> None:
+        """Remove an initializer that nobody reads. Raises InternalError when somebody does, or when it is a graph input as well."""
+        if value.users or value.overridable or value.graph is None:
+            raise InternalError(f"the initializer {value!r} cannot be dropped: it is {'read' if value.users else 'a graph input'}")
+        del value.graph.initializers[value.name]
+        self.model.names.discard(value.name)
+        value.graph = None
+
+    def freeze(self, value: Value) -> None:
+        """Make an overridable initializer a constant: it stops being an input of its graph."""
+        if value.overridable and value.graph is not None:
+            value.overridable = False
+            value.graph.inputs = [held for held in value.graph.inputs if held is not value]
+
+    def set_outputs(self, graph: Graph, values: Sequence[Value]) -> None:
+        """Say what a new graph returns; `output_names` follows."""
+        for value in {value: None for value in graph.exit.inputs if value is not None}:
+            del value.users[graph.exit]
+        graph.exit.inputs = tuple(values)
+        for value in values:
+            value.users[graph.exit] = value.users.get(graph.exit, 0) + 1
+        graph.output_names = tuple(value.name for value in values)
+
+    # ---- inside
+
+    def _renamed(self, value: Value, old: str) -> None:
+        if value.producer is not None:
+            value.producer.changed = True
+        for node in value.users:
+            node.changed = True
+        if self.listener is not None:
+            self.listener.renamed(value, old)
+
+    def _forget(self, value: Value, node: Node, count: int) -> None:
+        left = value.users[node] - count
+        if left:
+            value.users[node] = left
+        else:
+            del value.users[node]
+
+    def _release(self, graph: Graph) -> None:
+        """What an erased node's subgraphs captured is no longer read by them."""
+        for node in (*graph, graph.exit):
+            for value in node.inputs:
+                if value is not None:
+                    value.users.pop(node, None)
+            for inner in node.subgraphs:
+                self._release(inner)
+
+    def _before_readers(self, value: Value, graph: Graph) -> Node | None:
+        """The first node of `graph` that reads `value`, itself or from a subgraph; None when only the outputs do."""
+        first: Node | None = None
+        for node in value.users:
+            if node.graph is None or node is graph.exit:
+                continue
+            here: Node | None = node
+            while here is not None and here.graph is not graph:
+                here = here.graph.owner if here.graph is not None else None
+            if here is not None and here is not graph.exit and (first is None or here.position < first.position):
+                first = here
+        return first
+
+    def _link(self, node: Node, graph: Graph, following: Node) -> None:
+        preceding = following.previous
+        assert preceding is not None  # the ring is closed
+        node.previous, node.next, node.graph = preceding, following, graph
+        preceding.next = following.previous = node
+        graph.size += 1
+        low = preceding.position if preceding is not graph.exit else 0
+        if following is graph.exit:
+            node.position = low + GAP
+            graph.exit.position = node.position + GAP
+            return
+        if following.position - low < 2:
+            _make_room(graph, node)
+            return
+        node.position = (low + following.position) // 2
+
+
+def _make_room(graph: Graph, node: Node) -> None:
+    """Spread the positions around `node` until they fit: O(log n) amortized.
+
+    Source: Bender, Cole, Demaine, Farach-Colton, Zito, "Two simplified algorithms for maintaining order in a list" (2002): widen an
+    aligned range of positions until it is sparse enough, then number its nodes evenly.
+    """
+    first = last = node
+    assert node.next is not None and node.previous is not None  # the ring is closed
+    anchor = node.next.position
+    count, width, capacity = 1, 1, 1.0
+    while True:
+        width *= 2
+        capacity *= 2 / 1.3  # the paper's threshold, 1 < T < 2
+        start = anchor - anchor % width
+        while first.previous is not graph.exit and first.previous is not None and first.previous.position >= start:
+            first, count = first.previous, count + 1
+        while last.next is not graph.exit and last.next is not None and last.next.position < start + width:
+            last, count = last.next, count + 1
+        if count < capacity and width // (count + 1) > 1:
+            break
+    step = width // (count + 1)
+    here: Node | None = first
+    position = start
+    while here is not None:
+        position += step
+        here.position = position
+        if here is last:
+            break
+        here = here.next
+    if graph.exit.position <= position:
+        graph.exit.position = position + GAP
