@@ -120,12 +120,7 @@ class Editor:
     def redirect(self, old: Value, new: Value) -> None:
         """Every slot that reads `old` reads `new` instead, the graph's outputs among them; no name changes."""
         for node, count in list(old.users.items()):
-            if count == 1 and len(node.inputs) == 1:
-                self.set_input(node, 0, new)
-                continue
-            for slot, value in enumerate(node.inputs):
-                if value is old:
-                    self.set_input(node, slot, new)
+            self._redirect(node, count, old, new)
 
     def replace(self, old: Value, new: Value) -> None:
         """Every reader of `old` reads `new` instead, and what callers see keeps its name.
@@ -156,11 +151,9 @@ class Editor:
         producer = new.producer if new.scope is graph else None
         after = producer.next if producer is not None else graph.exit.next
         self.insert(keeper, graph, before=graph.exit if after is None else self._before_readers(keeper.output, graph) or after)
-        for node in list(keeper.output.users):
+        for node, count in list(keeper.output.users.items()):
             if node is not graph.exit:  # other readers need no Identity
-                for slot, value in enumerate(node.inputs):
-                    if value is keeper.output:
-                        self.set_input(node, slot, new)
+                self._redirect(node, count, keeper.output, new)
 
     def exchange_names(self, one: Value, other: Value) -> None:
         """Swap the names of two values (and what the file said of them under these names)."""
@@ -210,6 +203,29 @@ class Editor:
         else:
             self.insert(Node("Constant", (), (value,), {"value": Attribute.of(value.tensor)}), graph, before)
 
+    def make_constant(self, node: Node, tensors: Sequence[Tensor]) -> None:
+        """Let what a node makes be constants: the same values, names and readers, now stored, and the node gone.
+
+        `tensors` are the contents of its outputs. Where the graph holds no initializers, Constant nodes make them.
+        """
+        graph, values = node.graph, node.outputs
+        if graph is None or len(tensors) != len(values):
+            raise InternalError(f"{node!r} cannot become {len(tensors)} constants")
+        node.outputs = tuple(Value(value.name) for value in values)  # what the erased node still shows
+        for index, (shown, value, tensor) in enumerate(zip(node.outputs, values, tensors, strict=True)):
+            shown.producer, shown.index = node, index
+            if not value.name:
+                continue
+            value.producer, value.index, value.tensor = None, 0, tensor
+            self.set_type(value, TensorType(tensor.dtype, tensor.shape))
+            if graph.holds_initializers:
+                value.graph = graph
+                graph.initializers[value.name] = value
+            else:
+                self.insert(Node("Constant", (), (value,), {"value": Attribute.of(tensor)}), graph, node)
+        self.erase(node)
+        self.model.names.update(value.name for value in values if value.name)
+
     def adopt_initializer(self, graph: Graph, value: Value) -> None:
         """Move an initializer to another graph, which must enclose every reader; its name must be free there."""
         if value.graph is not None and value.graph.initializers.get(value.name) is value:
@@ -241,6 +257,12 @@ class Editor:
         graph.output_names = tuple(value.name for value in values)
 
     # ---- inside
+
+    def _redirect(self, node: Node, count: int, old: Value, new: Value) -> None:
+        slot = -1
+        for _ in range(count):
+            slot = node.inputs.index(old, slot + 1)  # values compare by identity, so this is one scan in C
+            self.set_input(node, slot, new)
 
     def _renamed(self, value: Value, old: str) -> None:
         if value.producer is not None:

@@ -1,0 +1,96 @@
+"""What a rule's function gets: the match, and a builder for what replaces it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, final
+
+import numpy.typing as npt
+
+from graphopt.ir.dtype import DType
+from graphopt.ir.graph import Graph, Node, Value
+from graphopt.ir.tensor import Tensor
+from graphopt.ir.types import TensorType
+from graphopt.ir.view import GraphView
+from graphopt.match.rule import Declined
+from graphopt.schema.older import CannotSpell
+
+__all__ = ["Builder", "CannotSpell", "Match"]
+
+
+@final
+class Match:
+    """One place where a rule's patterns match. Nothing that is built here is in the graph before the rule has decided.
+
+    `roots` are the nodes that the roots of the patterns matched, `nodes` all matched nodes, `bindings` the names.
+    """
+
+    __slots__ = ("bindings", "graph", "nodes", "op", "roots", "made")
+
+    def __init__(
+        self,
+        roots: tuple[Node, ...],
+        nodes: tuple[Node, ...],
+        bindings: dict[str, Any],  # Any: values, nodes, attributes, tuples of them
+    ) -> None:
+        self.roots, self.nodes, self.bindings = roots, nodes, bindings
+        graph = roots[0].graph
+        if graph is None:
+            raise ValueError(f"{roots[0]!r} is in no graph")
+        self.graph: Graph = graph
+        self.made: list[Node] = []
+        self.op = Builder(self, "")
+
+    @property
+    def root(self) -> Node:
+        """The node that the first pattern's root matched."""
+        return self.roots[0]
+
+    @property
+    def view(self) -> GraphView:
+        """The graph of the match, to look around in."""
+        return GraphView(self.graph)
+
+    def opset(self, domain: str = "") -> int | None:
+        """The version of a domain that governs the match."""
+        return self.graph.opsets.get(domain)
+
+    def domain(self, name: str) -> Builder:
+        """A builder for the operators of another domain."""
+        return Builder(self, name)
+
+    def no(self, reason: str, *values: object) -> Declined:
+        """Say why the rule does not apply here; `{}` in the reason stands for the values, formatted only if somebody asks."""
+        return Declined(reason, values)
+
+    def constant(self, data: npt.ArrayLike | Tensor, dtype: DType | None = None, *, name: str = "") -> Value:
+        """A new constant for the replacement; stored only if the rule applies. `name` is what its name shall start with."""
+        tensor = data if isinstance(data, Tensor) else Tensor.of(data, dtype)
+        return Value(name, TensorType(tensor.dtype, tensor.shape), tensor=tensor)
+
+
+@final
+class Builder:
+    """`m.op.Gemm(x, w, c, alpha=0.5)`: builds a node as the newest opset spells it, in the spelling of the model's own opset.
+
+    Returns its output; with `outputs=n` a tuple of n. Raises CannotSpell (which the driver takes for a no) when the model's opset has no
+    such form: the operator is too new, or an input that was an attribute is not constant.
+    """
+
+    __slots__ = ("_domain", "_match")
+
+    def __init__(self, match: Match, domain: str) -> None:
+        self._match, self._domain = match, domain
+
+    def __getattr__(self, op_type: str) -> Callable[..., Any]:  # Any: a Value, or a tuple of them with outputs=
+        if op_type.startswith("__"):
+            raise AttributeError(op_type)
+
+        def build(*inputs: Value | None, outputs: int = 1, **attributes: object) -> Value | tuple[Value, ...]:
+            from graphopt.schema.spelling import spell  # costs nothing once loaded
+
+            node = spell(op_type, inputs, attributes, self._match.graph, domain=self._domain, outputs=outputs)
+            self._match.made.append(node)
+            return node.output if outputs == 1 else node.outputs
+
+        return build

@@ -1,0 +1,153 @@
+"""A rule: patterns and the function that says what replaces them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
+
+from graphopt.ir.dtype import DType
+from graphopt.ir.graph import Value
+from graphopt.match.language import AnyOf, AttributePattern, Call, Chain, DTypes, Each, Leaf, Optional, Pattern, Rest, dtypes
+
+if TYPE_CHECKING:
+    pass
+
+Exactness: TypeAlias = Literal["exact", "rounding", "approximate"]
+
+
+@final
+class Declined:
+    """What `m.no(...)` returns: the rule looked and said no."""
+
+    __slots__ = ("_values", "_words")
+
+    def __init__(self, words: str, values: tuple[object, ...] = ()) -> None:
+        self._words, self._values = words, values
+
+    def __str__(self) -> str:
+        return self._words.format(*self._values) if self._values else self._words
+
+
+Outcome: TypeAlias = "Value | tuple[Value | None, ...] | Declined | None"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """Patterns, and a function from what they bind to what replaces them.
+
+    `name` is kebab-case; `exactness` says whether the replacement computes the same bits, the same up to rounding, or less.
+    `since` and `until` bound the opset of the root's domain, both included. `dtype` restricts the element type of what the first
+    root makes. `keeps_type` vouches that the replacement has the type and shape of what it replaces even where neither is known,
+    as Identity does. `file` and `line` say where the function stands.
+    """
+
+    name: str
+    patterns: tuple[Call | Chain | AnyOf, ...]
+    action: Callable[..., Outcome]
+    exactness: Exactness = "exact"
+    since: int = 1
+    until: int | None = None
+    dtype: frozenset[DType] | None = None
+    keeps_type: bool = False
+    parameters: tuple[str, ...] = ()
+    doc: str = ""
+    file: str = ""
+    line: int = 0
+    compiled: dict[str, Any] = field(default_factory=dict, repr=False)  # Any: the compiler keeps here what it made of the patterns
+
+    @property
+    def root_ops(self) -> frozenset[str]:
+        """The operators that the first root may be a call of."""
+        return frozenset(_root_ops(self.patterns[0]))
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _root_ops(pattern: Pattern) -> list[str]:
+    if isinstance(pattern, Call):
+        return [pattern.op]
+    if isinstance(pattern, Chain):
+        return [pattern.op]
+    if isinstance(pattern, AnyOf):
+        return [op for alternative in pattern.alternatives for op in _root_ops(alternative)]
+    raise TypeError(f"{pattern} cannot be the root of a rule: a root is an operator call")
+
+
+def bound_names(pattern: Pattern) -> dict[str, None]:
+    """The names that a pattern binds, in the order in which they stand."""
+    names: dict[str, None] = {}
+    match pattern:
+        case Leaf(name=str(name)):
+            names[name] = None
+        case Rest(name=name):
+            names[name] = None
+        case Optional(of=inner) | Each(of=inner):
+            names |= bound_names(inner)
+        case AnyOf(alternatives=inside) | Chain(operands=inside):
+            for operand in inside:
+                names |= bound_names(operand)
+        case Call():
+            if pattern.name is not None:
+                names[pattern.name] = None
+            for operand in pattern.inputs:
+                names |= bound_names(operand)
+            for _, value in pattern.attributes:
+                if isinstance(value, AttributePattern):
+                    names[value.name] = None
+    return names
+
+
+def rule(
+    *patterns: Pattern,
+    name: str | None = None,
+    exactness: Exactness = "exact",
+    since: int = 1,
+    until: int | None = None,
+    dtype: DTypes | None = None,
+    keeps_type: bool = False,
+) -> Callable[[Callable[..., Outcome]], Rule]:
+    """Make a rule of a function: its parameters after the first are the names that the patterns bind.
+
+    Several patterns are several roots; the function then returns one replacement for each, in their order. Raises TypeError where
+    the function is defined when a parameter is bound by no pattern, or a root is no operator call.
+
+    >>> @rule(op.Relu(op.Relu(tensor("x"))))                     # doctest: +SKIP
+    ... def relu_relu(m, x):
+    ...     \"\"\"Relu(Relu(x))  ->  Relu(x)\"\"\"
+    ...     return m.op.Relu(x)
+    """
+
+    def make(action: Callable[..., Outcome]) -> Rule:
+        if not patterns:
+            raise TypeError(f"the rule {action.__name__} has no pattern")
+        for pattern in patterns:
+            _root_ops(pattern)
+        bound: dict[str, None] = {}
+        for pattern in patterns:
+            bound |= bound_names(pattern)
+        wanted = tuple(inspect.signature(action).parameters)[1:]
+        missing = [parameter for parameter in wanted if parameter not in bound]
+        if missing:
+            raise TypeError(f"the rule {action.__name__} asks for {', '.join(missing)}; its pattern binds {', '.join(bound) or 'nothing'}")
+        code = getattr(action, "__code__", None)
+        return Rule(
+            name or action.__name__.replace("_", "-"),
+            patterns,  # type: ignore[arg-type]  # _root_ops accepted each
+            action,
+            exactness,
+            since,
+            until,
+            dtypes(dtype),
+            keeps_type,
+            wanted,
+            inspect.getdoc(action) or "",
+            code.co_filename if code else "",
+            code.co_firstlineno if code else 0,
+        )
+
+    return make
+
+

@@ -1,0 +1,93 @@
+"""What a pass is, when it runs, and what it is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar
+
+from graphopt.ir.edit import Editor
+from graphopt.ir.graph import Graph
+from graphopt.ir.model import Model
+from graphopt.observe.observer import Observer
+
+if TYPE_CHECKING:
+    from graphopt.match.rule import Rule
+
+
+class Level(IntEnum):
+    """When a pass runs. `optimize(level=n)` runs the levels 1 to n."""
+
+    PLACEMENT = 0  # after partitioning, whatever the level asked for: casts and copies between providers
+    BASIC = 1  # keeps values, standard operators only, right for every runtime
+    EXTENDED = 2  # needs a target
+    LAYOUT = 3  # memory order
+
+
+@dataclass(slots=True)
+class Context:
+    """What a pass may use: the model, the only editor of it, and whom to tell."""
+
+    model: Model
+    observer: Observer = field(default_factory=Observer)
+    editor: Editor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.editor = Editor(self.model)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass. A subclass is a frozen dataclass whose fields are its options: typed, defaulted, documented.
+
+    `name` is verb-object in kebab-case; `level` says when it runs. `after` and `before` name passes of the same level that a plug-in's pass
+    must follow or precede. `rules` are those that the pass applies; none for an algorithm over the whole graph. The docstring says
+    Before / After / Keeps; each field is documented by `metadata={"doc": "one line"}`.
+    """
+
+    name: ClassVar[str] = ""
+    level: ClassVar[Level] = Level.BASIC
+    after: ClassVar[tuple[str, ...]] = ()
+    before: ClassVar[tuple[str, ...]] = ()
+    rules: ClassVar[tuple[Rule, ...]] = ()
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Change a graph and the graphs inside it through `context.editor`; return how many changes were made, 0 for none.
+
+        `graph` is the main graph or the body of a local function; the runner calls once for each.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.run")
+
+    def __str__(self) -> str:
+        from graphopt.pipeline.options import print_options  # a cycle: options are read into passes
+
+        return self.name + print_options(self)
+
+
+@dataclass(frozen=True)
+class RulePass(Pass):
+    """A pass that applies `rules`, all in one worklist, to a fixpoint.
+
+    >>> class FuseMatMulAdd(RulePass):                           # doctest: +SKIP
+    ...     \"\"\"Add(MatMul(x, w), c)  ->  Gemm(x, w, c)\"\"\"
+    ...     name = "fuse-matmul-add"
+    ...     rules = (matmul_add_to_gemm,)
+    """
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Apply the rules everywhere until none applies; return how many rewrites were made."""
+        from graphopt.rewrite import apply_rules  # loads the matcher, which a list of passes does not need
+
+        return apply_rules(graph, self.rules, context.editor, context.observer)
+
+    @staticmethod
+    def of(name: str, *rules: Rule, level: Level = Level.BASIC) -> RulePass:
+        """A pass made on the spot: `Pipeline([RulePass.of("my-fusions", my_rule, my_other_rule)])`."""
+        return _class_of(name, rules, level)()
+
+
+@cache  # the same rules make the same class, so that passes made of them are equal
+def _class_of(name: str, rules: tuple[Rule, ...], level: Level) -> type[RulePass]:
+    members = {"name": name, "rules": rules, "level": level, "__doc__": f"Applies {', '.join(map(str, rules))}.", "__module__": __name__}
+    return type(name, (RulePass,), members)

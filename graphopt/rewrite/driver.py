@@ -1,0 +1,172 @@
+"""The driver: rules to a fixpoint over one graph and all graphs inside it, in time linear in nodes plus rewrites."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, final
+
+from graphopt.errors import InternalError
+from graphopt.ir.edit import Editor, Listener
+from graphopt.ir.graph import Graph, Node, Value
+from graphopt.match.index import RuleIndex, operators_of
+from graphopt.match.rule import Declined, Rule
+from graphopt.observe.observer import Observer
+from graphopt.rewrite.guards import is_detached
+from graphopt.rewrite.plan import Plan, plan, shadowed
+
+ROUNDS = 20  # rewrites per node of the graph after which rules must be undoing each other's work
+
+
+def apply_rules(graph: Graph, rules: Iterable[Rule], editor: Editor, observer: Observer) -> int:
+    """Apply rules everywhere in a graph and the graphs inside it until none applies; returns how many rewrites were made.
+
+    Bigger patterns are tried first, then the order given. Types must have been inferred (`infer_model`). Raises InternalError when
+    rules alternate without end, naming them.
+    """
+    redefined = shadowed(graph)
+    usable = tuple(rule for rule in rules if not redefined & operators_of(rule))
+    return _Run(graph, usable, editor, observer).run() if usable else 0
+
+
+@final
+class _Run(Listener):
+    """One run to a fixpoint: the worklist, kept current by listening to the edits."""
+
+    def __init__(self, graph: Graph, rules: tuple[Rule, ...], editor: Editor, observer: Observer) -> None:
+        self.graph, self.editor, self.observer = graph, editor, observer
+        self.index = RuleIndex(rules, graph.opsets)
+        self.attempts = {rule: partial(self.attempt, rule) for rule in rules}
+        self.queue: deque[Node] = deque()
+        self.queued: set[Node] = set()
+        self.applied: list[str] = []
+
+    def run(self) -> int:
+        for graph in self.graph.walk():
+            for node in graph:
+                if self.index.is_root(node):
+                    self.queue.append(node)
+        self.queued.update(self.queue)
+        limit = ROUNDS * (len(self.queue) + 50)
+        outer, self.editor.listener = self.editor.listener, self
+        try:
+            while self.queue:
+                node = self.queue.popleft()
+                self.queued.discard(node)
+                if node.graph is not None:
+                    self.visit(node)
+                if len(self.applied) > limit:
+                    raise self.endless()
+        finally:
+            self.editor.listener = outer
+        return len(self.applied)
+
+    def visit(self, node: Node) -> None:
+        for rule, matcher in self.index.candidates(node):
+            if matcher(node, self.attempts[rule]):
+                return
+
+    def attempt(self, rule: Rule, roots: tuple[Node, ...], nodes: tuple[Node, ...], bindings: dict[str, Any]) -> bool | None:
+        """What the matcher calls at a complete match; None sends it on to the next alternative."""
+        ready = plan(rule, roots, nodes, bindings)
+        if ready is None:
+            return None
+        if isinstance(ready, Declined):
+            self.observer.declined(rule.name, roots[0], ready.__str__)
+            return None
+        if not self.observer.may_apply(rule.name, roots[0]):
+            return None
+        self.apply(ready)
+        return True
+
+    def apply(self, ready: Plan) -> None:
+        """Make the rewrite: insert, redirect, erase. Every guard has agreed before."""
+        editor, anchor, graph = self.editor, ready.anchor, ready.match.graph
+        results = [new for _, new in ready.pairs]
+        self.inherit(ready)
+        for node in ready.made:
+            for value in node.inputs:
+                if value is not None and is_detached(value):
+                    editor.adopt_constant(graph, value, anchor)
+            editor.insert(node, graph, anchor)
+        for value in results:
+            if is_detached(value):
+                editor.adopt_constant(graph, value, anchor)
+        fresh = {value for node in ready.made for value in node.outputs}
+        for old, new in ready.pairs:
+            if new.type is None or (old.type is not None and new in fresh):
+                new.type = old.type
+            renames = new in fresh and not old.is_output
+            editor.replace(old, new)
+            if renames:
+                editor.exchange_names(old, new)
+        self.sweep(ready.match.nodes)
+        self.applied.append(ready.rule.name)
+        self.observer.applied(ready.rule.name, ready.match.root, tuple(ready.made))
+
+    def inherit(self, ready: Plan) -> None:
+        """New nodes take over what was said of the nodes they replace, and remember them."""
+        gone = ready.match.nodes
+        metadata: dict[str, str] = {}
+        for node in gone:
+            for key, text in node.metadata.items():
+                metadata.setdefault(key, text)
+        names = tuple(dict.fromkeys(name for node in gone for name in (node.replaces or (node.name,)) if name))
+        made_by = {new.producer: old.producer for old, new in ready.pairs}
+        for node in ready.made:
+            node.rule, node.replaces, node.metadata = ready.rule.name, names, dict(metadata)
+            replaced = made_by.get(node)
+            if replaced is not None:
+                node.name, node.doc = replaced.name, replaced.doc
+
+    def sweep(self, nodes: tuple[Node, ...]) -> None:
+        """Erase the matched nodes that nobody reads any more, and Constants that only they read."""
+        left = list(nodes)
+        while left:
+            node = left.pop()
+            if node.graph is None or any(value.users for value in node.outputs):
+                continue
+            producers = [value.producer for value in node.inputs if value is not None]
+            self.editor.erase(node)
+            left += [p for p in producers if p is not None and (p in nodes or p.op == "Constant")]
+
+    def endless(self) -> InternalError:
+        last = list(dict.fromkeys(self.applied[-50:]))
+        return InternalError(
+            f"graph {self.graph.name!r}: the rules {', '.join(last)} undo each other's work without end "
+            f"({len(self.applied)} rewrites); leave one of them out (--skip) and report this"
+        )
+
+    # ---- listening: whatever may have become matchable goes back on the worklist
+
+    def inserted(self, node: Node) -> None:
+        self.touch(node)
+
+    def rewired(self, node: Node, slot: int, old: Value | None) -> None:
+        self.touch(node)
+
+    def reattributed(self, node: Node, name: str) -> None:
+        self.touch(node)
+
+    def erased(self, node: Node) -> None:
+        for value in node.inputs:
+            if value is not None and len(value.users) == 1:  # its one reader left may match where two stood in the way
+                self.touch(next(iter(value.users)))
+            if value is not None and value.producer is not None:
+                self.enqueue(value.producer)
+
+    def enqueue(self, node: Node) -> None:
+        if node not in self.queued and node.graph is not None and self.index.is_root(node):
+            self.queued.add(node)
+            self.queue.append(node)
+
+    def touch(self, node: Node) -> None:
+        """Queue a node, and the roots of patterns that reach back to it."""
+        self.enqueue(node)
+        edge = [node]
+        for _ in range(self.index.depth - 1):
+            reached = {reader: None for here in edge if self.index.is_inner(here) for value in here.outputs for reader in value.users}
+            edge = [reader for reader in reached if reader.graph is not None]
+            for reader in edge:
+                self.enqueue(reader)
