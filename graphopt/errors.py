@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -30,6 +29,8 @@ class InternalError(GraphoptError):
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """How a message about an unknown word ends: the nearest valid name, or all of them when they are few."""
+    import difflib  # costs start-up time, and most runs have no error
+
     names = sorted(known)
     close = difflib.get_close_matches(word, names, 1, 0.5)
     if close:

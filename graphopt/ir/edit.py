@@ -206,7 +206,8 @@ class Editor:
     def make_constant(self, node: Node, tensors: Sequence[Tensor]) -> None:
         """Let what a node makes be constants: the same values, names and readers, now stored, and the node gone.
 
-        `tensors` are the contents of its outputs. Where the graph holds no initializers, Constant nodes make them.
+        `tensors` are the contents of its outputs. Where the graph holds no initializers, Constant nodes make them, and so they do for what
+        a subgraph returns: onnx's inference knows no type of an initializer that is an output of a branch.
         """
         graph, values = node.graph, node.outputs
         if graph is None or len(tensors) != len(values):
@@ -218,7 +219,7 @@ class Editor:
                 continue
             value.producer, value.index, value.tensor = None, 0, tensor
             self.set_type(value, TensorType(tensor.dtype, tensor.shape))
-            if graph.holds_initializers:
+            if graph.holds_initializers and not (graph.owner is not None and graph.exit in value.users):
                 value.graph = graph
                 graph.initializers[value.name] = value
             else:

@@ -38,11 +38,13 @@ class MappedFile:
     The mapping follows the file that was opened: renaming another file over its path does not disturb it.
     """
 
-    __slots__ = ("_map", "_view", "path", "size")
+    __slots__ = ("_identity", "_map", "_view", "path", "size")
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.size = path.stat().st_size
+        status = path.stat()
+        self.size = status.st_size
+        self._identity = status.st_dev, status.st_ino
         self._map: mmap.mmap | None = None
         self._view: memoryview | None = None
 
@@ -51,7 +53,10 @@ class MappedFile:
         if self._view is None:
             try:
                 with self.path.open("rb") as file:
-                    size = os.fstat(file.fileno()).st_size
+                    status = os.fstat(file.fileno())
+                    size = status.st_size
+                    if (status.st_dev, status.st_ino) != self._identity:
+                        raise ModelError(f"{self.path}: was replaced by another file while in use; load the model again")
                     if size < self.size:
                         raise ModelError(f"{self.path}: shrank from {self.size} to {size} bytes while in use; load the model again")
                     if size:
@@ -62,6 +67,18 @@ class MappedFile:
             except OSError as error:
                 raise ModelError(f"{self.path}: cannot be read: {error.strerror or error}") from error
         return self._view
+
+    def reopen(self) -> int | None:
+        """A new descriptor of this very file, for the system to copy from; the caller closes it. None when the path leads elsewhere by now."""
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        except OSError:
+            return None  # the mapping may still be there to read from
+        status = os.fstat(descriptor)
+        if (status.st_dev, status.st_ino) == self._identity and status.st_size >= self.size:
+            return descriptor
+        os.close(descriptor)
+        return None
 
     def release_pages(self, offset: int, length: int) -> None:
         """Tell the system that these bytes need not stay in memory; they are read again if asked for."""

@@ -51,14 +51,15 @@ class Observers(Observer):
         return present[0] if len(present) == 1 else Observers(*present) if present else Observer()
 
     def may_run(self, name: str, graph: Graph) -> bool:
-        return all([observer.may_run(name, graph) for observer in self.observers])  # each one counts, so each is asked
+        answers = [observer.may_run(name, graph) for observer in self.observers]  # each one counts, so each is asked
+        return all(answers)
 
     def pass_began(self, name: str, graph: Graph) -> None:
         for observer in self.observers:
             observer.pass_began(name, graph)
 
     def may_apply(self, source: str, node: Node) -> bool:
-        answers = [observer.may_apply(source, node) for observer in self.observers]  # each one counts, so each is asked
+        answers = [observer.may_apply(source, node) for observer in self.observers]
         return all(answers)
 
     def declined(self, source: str, node: Node, why: Callable[[], str]) -> None:

@@ -32,6 +32,7 @@ class Context:
     model: Model
     observer: Observer = field(default_factory=Observer)
     editor: Editor = field(init=False)
+    spent: dict[Pass, int] = field(default_factory=dict)  # of a budget for the whole run, by the pass that has it
 
     def __post_init__(self) -> None:
         self.editor = Editor(self.model)

@@ -1,0 +1,140 @@
+"""graphopt for Python programs: load, optimize, save."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, overload
+
+from graphopt.errors import SpecError
+from graphopt.io import load, save, to_proto
+from graphopt.ir.model import Model
+from graphopt.observe.observer import Observer
+from graphopt.pipeline.job import Job
+from graphopt.pipeline.pipeline import Pipeline
+from graphopt.pipeline.registry import installed
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+FilePath: TypeAlias = "str | os.PathLike[str]"
+
+__all__ = ["load", "optimize", "optimize_file", "save"]
+
+
+class _Logged(Observer):
+    """Passes warnings on to Python's logging, which prints them on stderr unless the program says otherwise."""
+
+    def warned(self, source: str, message: str) -> None:
+        logging.getLogger("graphopt").warning("%s: %s", source, message)
+
+
+@overload
+def optimize(source: ModelProto, level: int = 1, *, pipeline: Pipeline | str | None = None, only: Collection[str] = (),
+             skip: Collection[str] = (), initializers_are_constants: bool = False, allow_outside: bool = False, verify: bool = False,
+             verify_each: bool = False, observer: Observer | None = None, report: FilePath | None = None,
+             reproducer: FilePath | None = None) -> ModelProto: ...
+@overload
+def optimize(source: bytes, level: int = 1, *, pipeline: Pipeline | str | None = None, only: Collection[str] = (),
+             skip: Collection[str] = (), initializers_are_constants: bool = False, allow_outside: bool = False, verify: bool = False,
+             verify_each: bool = False, observer: Observer | None = None, report: FilePath | None = None,
+             reproducer: FilePath | None = None) -> bytes: ...
+@overload
+def optimize(source: FilePath | Model, level: int = 1, *, pipeline: Pipeline | str | None = None, only: Collection[str] = (),
+             skip: Collection[str] = (), initializers_are_constants: bool = False, allow_outside: bool = False, verify: bool = False,
+             verify_each: bool = False, observer: Observer | None = None, report: FilePath | None = None,
+             reproducer: FilePath | None = None) -> Model: ...
+@overload
+def optimize(source: ModelProto | bytes | FilePath | Model, level: int = 1, *, output: FilePath, pipeline: Pipeline | str | None = None,
+             only: Collection[str] = (), skip: Collection[str] = (), initializers_are_constants: bool = False,
+             allow_outside: bool = False, verify: bool = False, verify_each: bool = False, observer: Observer | None = None,
+             report: FilePath | None = None, reproducer: FilePath | None = None) -> Path: ...
+def optimize(
+    source: ModelProto | bytes | FilePath | Model,
+    level: int = 1,
+    *,
+    output: FilePath | None = None,
+    pipeline: Pipeline | str | None = None,
+    only: Collection[str] = (),
+    skip: Collection[str] = (),
+    initializers_are_constants: bool = False,
+    allow_outside: bool = False,
+    verify: bool = False,
+    verify_each: bool = False,
+    observer: Observer | None = None,
+    report: FilePath | None = None,
+    reproducer: FilePath | None = None,
+) -> ModelProto | bytes | Model | Path:
+    """A smaller and faster model that computes the same and has the same inputs and outputs.
+
+    Of a ModelProto it returns a new one and leaves yours alone; of the bytes of one, bytes. Of a path it returns a `Model`, whose weights
+    stay in the file until `save` copies them. A `Model` is optimized in place and returned. With `output` the result is written there,
+    and its path returned, whatever the source was; input and output may be the same file.
+
+    level: which levels of passes run, 1 to this one; 0 runs none.
+    pipeline: what runs instead of a level, as an object or as text: `"level1, fuse-matmul-add"`.
+    only, skip: names of passes to run alone, or not to run.
+    initializers_are_constants: no caller feeds the initializers that are listed as inputs as well, so they become constants. Before IR
+        version 4 every initializer is listed so, and nothing that it feeds can be folded without this.
+    allow_outside: external data may lie outside the model's folder.
+    verify: run both models and compare; nothing is written or returned when they differ.
+    verify_each: check the graph after every pass.
+    observer: hears everything that happens; without one, warnings go to `logging`.
+    report: where to write what was done, as JSON.
+    reproducer: where to save the model as it was when a pass breaks.
+
+    Raises ModelError for the model or its files, SpecError for what is asked, InternalError when a pass breaks or `verify` finds a
+    difference.
+
+    >>> smaller = graphopt.optimize(onnx.load("model.onnx"))                       # doctest: +SKIP
+    >>> graphopt.optimize("model.onnx", output="smaller.onnx", verify=True)        # doctest: +SKIP
+    PosixPath('smaller.onnx')
+    """
+    path = Path(source) if isinstance(source, (str, os.PathLike)) else None
+    job = Job(
+        path if path is not None else source,
+        _pipeline(pipeline, level),
+        installed(),
+        output=None if output is None else Path(output),
+        only=_names(only, "only"),
+        skip=_names(skip, "skip"),
+        initializers_are_constants=initializers_are_constants,
+        allow_outside=allow_outside,
+        verify=verify,
+        verify_each=verify_each,
+        report_path=None if report is None else Path(report),
+        reproducer=None if reproducer is None else Path(reproducer),
+    )
+    model = job.run(observer if observer is not None else _Logged())
+    if job.output is not None:
+        return job.output
+    if path is not None or isinstance(source, Model):
+        return model
+    message = to_proto(model)
+    return message.SerializeToString() if isinstance(source, bytes) else message
+
+
+def optimize_file(source: FilePath, output: FilePath) -> Path:
+    """Optimize a file into a file at level 1; input and output may be the same. The shortest form, for scripts and benchmarks."""
+    return optimize(source, output=output)
+
+
+def _pipeline(pipeline: Pipeline | str | None, level: int) -> Pipeline:
+    if pipeline is None:
+        return Pipeline.of_levels(level)
+    if isinstance(pipeline, str):
+        return Pipeline.parse(pipeline)
+    if isinstance(pipeline, Pipeline):
+        return pipeline
+    raise SpecError(f"pipeline must be a Pipeline or its text, not {pipeline!r}; write Pipeline([...])")
+
+
+def _names(names: Collection[str], what: str) -> tuple[str, ...]:
+    if isinstance(names, str):
+        return (names,)
+    for name in names:
+        if not isinstance(name, str):
+            raise SpecError(f"{what} takes names of passes, not {name!r}; see `graphopt passes`")
+    return tuple(names)

@@ -1,0 +1,89 @@
+"""`graphopt explain`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from graphopt.cli.shared import plugin_option, python_warnings_told, registry_of, warn
+
+if TYPE_CHECKING:
+    from graphopt.ir.model import Model
+    from graphopt.match.explain import Explanation
+    from graphopt.match.rule import Rule
+
+
+@click.command()
+@click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
+@click.option("--rule", "names", multiple=True, metavar="RULE", help="Explain this rule, at every node where it is tried. Repeatable.")
+@click.option("--after", metavar="PIPELINE", help="Run this first: what is left, and why?")
+@click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="How many places to show for each rule.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, all places.")
+@click.option("--allow-outside", is_flag=True, help="External data may lie outside the folder of MODEL.")
+@plugin_option
+def explain(
+    model: Path, names: tuple[str, ...], after: str | None, limit: int, as_json: bool, allow_outside: bool, plugins: tuple[str, ...]
+) -> None:
+    """Say why rules do not fire on MODEL: how far the furthest attempt came, and what stopped it.
+
+    Without --rule each rule that came anywhere is listed once, with its furthest attempt.
+    """
+    from graphopt import io
+    from graphopt.cli.told import Told
+    from graphopt.pipeline.pipeline import Pipeline
+    from graphopt.pipeline.runner import run_pipeline
+
+    registry = registry_of(plugins)
+    rules = [registry.rule_named(name) for name in names] or [known.rule for known in registry.rules().values()]
+    pipeline = Pipeline() if after is None else Pipeline.parse(after, registry)
+    with python_warnings_told(warn):
+        loaded = io.load(model, allow_outside=allow_outside)
+        told = Told(warn)
+        if not run_pipeline(pipeline, loaded, told, registry=registry):
+            infer(loaded)
+    found = {rule.name: places(rule, loaded) for rule in rules}
+    if as_json:
+        click.echo(json.dumps({name: [as_data(one) for one in ones] for name, ones in found.items()}, indent=2, ensure_ascii=False))
+        return
+    for ones in found.values():
+        _tell(ones, limit if names else 1, always=bool(names))
+
+
+def infer(model: Model) -> None:
+    """Types, which rules need; a pipeline of passes has inferred them already."""
+    from graphopt.infer.model import infer_model
+
+    infer_model(model)
+
+
+def places(rule: Rule, model: Model) -> list[Explanation]:
+    """The attempts at a rule, the furthest first, with the driver's guards asked as well."""
+    from graphopt.match.explain import explain as explain_rule
+    from graphopt.rewrite import plan
+
+    return explain_rule(rule, model, lambda roots, nodes, bindings: plan(rule, roots, nodes, bindings))
+
+
+def as_data(one: Explanation) -> dict[str, Any]:  # Any: JSON
+    """An explanation as plain data."""
+    from graphopt.observe.trace import label
+
+    return {
+        "node": None if one.node is None else label(one.node),
+        "operator": None if one.node is None else one.node.op,
+        "applies": one.applies,
+        "pattern": one.part,
+        "reason": one.reason,
+    }
+
+
+def _tell(ones: list[Explanation], limit: int, *, always: bool) -> None:
+    if not always and ones[0].node is None:
+        return
+    for one in ones[:limit]:
+        click.echo(str(one))
+    if always and len(ones) > limit:
+        click.echo(f"  ... and {len(ones) - limit} more places, none further (--limit)")

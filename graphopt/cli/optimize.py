@@ -1,0 +1,115 @@
+"""`graphopt optimize`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from graphopt.cli.shared import plugin_option, python_warnings_told, registry_of, warn
+
+if TYPE_CHECKING:
+    from graphopt.observe.observer import Observer
+    from graphopt.pipeline.job import Job
+    from graphopt.pipeline.pipeline import Pipeline
+    from graphopt.pipeline.registry import Registry
+
+EPILOG = """\b
+graphopt optimize in.onnx -o out.onnx
+graphopt optimize in.onnx -o out.onnx --verify --report report.json
+graphopt optimize in.onnx -o out.onnx -p 'level1, -fuse-conv-bn, fixpoint(fold-constants, eliminate-dead-nodes)'
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("model", metavar="IN", type=click.Path(path_type=Path))
+@click.option("-o", "--output", metavar="OUT", type=click.Path(path_type=Path), help="Where the result goes; may be IN.")
+@click.option("--level", type=int, metavar="N", help="Run the levels 1 to N (default: 1; 0 runs nothing).")
+@click.option("-p", "--pipeline", metavar="PIPELINE", help="Run this instead of a level; see below.")
+@click.option("--only", multiple=True, metavar="PASS", help="Of the passes run this one alone. Repeatable.")
+@click.option("--skip", multiple=True, metavar="PASS", help="Leave this pass out. Repeatable.")
+@click.option("--initializers-are-constants", is_flag=True, help="Nobody feeds initializers that are inputs as well: make them constants.")
+@click.option("--verify", is_flag=True, help="Run both models and compare; nothing is written when they differ.")
+@click.option("--write-anyway", is_flag=True, help="With --verify: write the result even when it differs.")
+@click.option("--dry-run", is_flag=True, help="Write nothing, only say what would happen.")
+@click.option("--report", metavar="FILE.json", type=click.Path(path_type=Path, dir_okay=False), help="Write what was done, as JSON.")
+@click.option("--allow-outside", is_flag=True, help="External data may lie outside the folder of IN.")
+@click.option("--external-data/--inline", default=None, help="Weights go beside OUT, or into it (default: as in IN; over 2 GB beside).")
+@click.option("--time-passes", is_flag=True, help="Print how long each pass took.")
+@click.option("--print-after-change", is_flag=True, help="Print what each pass changed, as a diff.")
+@click.option("--verify-each", is_flag=True, help="Check the graph after each pass.")
+@click.option("--reproducer", metavar="FILE.onnx", type=click.Path(path_type=Path), help="When a pass breaks, save the model here.")
+@plugin_option
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+def optimize(model: Path, output: Path | None, dry_run: bool, quiet: bool, **options: Any) -> None:  # Any: one type for each option
+    """Make the model IN smaller and faster; it computes the same and has the same inputs and outputs.
+
+    A pipeline is passes in their order: 'level1, fold-constants{max-growth=1MiB}, fixpoint(a, b)'. -PASS leaves a pass out of the levels
+    before it. `graphopt passes` lists them.
+    """
+    if output is None and not dry_run:
+        raise click.UsageError("where should the result go? Give -o OUT, or --dry-run to write nothing")
+    if options["level"] is not None and options["pipeline"] is not None:
+        raise click.UsageError("give --level or --pipeline, not both; a pipeline may contain level1")
+    from graphopt.cli.progress import Progress
+    from graphopt.cli.tables import account, show, times_table
+    from graphopt.observe.observer import Observers
+
+    tell = (lambda message: None) if quiet else warn
+    registry = registry_of(options["plugins"])
+    job = make_job(model, None if dry_run else output, registry, options, counted=not quiet)
+    with Progress(f"reading {model.name}", enabled=not quiet) as progress, python_warnings_told(tell):
+        job.run(Observers.of(progress, *listeners(options, tell)))
+    if job.comparison is not None and not (job.comparison.agrees or job.comparison.differs):
+        tell(f"not verified: {job.comparison}")
+    told = [] if quiet else account(job.report)
+    if job.comparison is not None and job.comparison.agrees and not quiet:
+        told.append(str(job.comparison))
+    if options["time_passes"]:
+        told.append(times_table(job.report))
+    if dry_run and not quiet:
+        told.append("dry run: nothing was written")
+    show(*told)
+
+
+def make_job(source: Path, output: Path | None, registry: Registry, options: dict[str, Any], *, counted: bool) -> Job:  # Any: as above
+    """The work that the options ask for."""
+    from graphopt.pipeline.job import Job
+
+    return Job(
+        source,
+        pipeline_of(options["pipeline"], options["level"], registry),
+        registry,
+        output=output,
+        only=options["only"],
+        skip=options["skip"],
+        initializers_are_constants=options["initializers_are_constants"],
+        allow_outside=options["allow_outside"],
+        verify=options["verify"],
+        verify_each=options["verify_each"],
+        write_anyway=options["write_anyway"],
+        counted=counted or options["time_passes"],
+        report_path=options["report"],
+        reproducer=options["reproducer"],
+        save_options={} if options["external_data"] is None else {"external_data": options["external_data"]},
+    )
+
+
+def pipeline_of(text: str | None, level: int | None, registry: Registry) -> Pipeline:
+    """The pipeline that a text or a level stands for."""
+    from graphopt.pipeline.pipeline import Pipeline
+
+    return Pipeline.of_levels(1 if level is None else level) if text is None else Pipeline.parse(text, registry)
+
+
+def listeners(options: dict[str, Any], tell: Any) -> list[Observer]:  # Any: one type for each option; a function of a text
+    """The observers that the options ask for, and one that tells warnings."""
+    from graphopt.cli.told import Told
+    from graphopt.io import print_text
+    from graphopt.observe.watch import PrintAfterChange
+
+    found: list[Observer] = [Told(tell)]
+    if options["print_after_change"]:
+        found.append(PrintAfterChange(print_text, click.echo))
+    return found

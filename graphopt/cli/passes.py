@@ -1,0 +1,88 @@
+"""`graphopt passes`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from graphopt.cli.shared import plugin_option, registry_of, warn_of_failures
+
+if TYPE_CHECKING:
+    from graphopt.pipeline.registry import Registry
+
+
+@click.command(add_help_option=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the options of each pass.")
+@click.option("-h", "--help", "about", metavar="[PASS]", is_flag=False, flag_value="", default=None, help="Show this, or what a pass does.")
+@plugin_option
+@click.pass_context
+def passes(context: click.Context, as_json: bool, about: str | None, plugins: tuple[str, ...]) -> None:
+    """List the passes, in the order in which the levels run them."""
+    if about == "":
+        click.echo(context.get_help())
+        return
+    registry = registry_of(plugins)
+    if about is not None:
+        registry.pass_named(about)
+        click.echo(described(describe(registry, about)))
+        return
+    found = [describe(registry, name) for name in in_order(registry)]
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    elif found:
+        from graphopt.cli.tables import listing, show
+
+        show(listing(["level", "pass", "what it does"], [_row(one) for one in found]))
+    warn_of_failures(registry)
+
+
+def in_order(registry: Registry) -> list[str]:
+    """The passes by level, then those that run only when named; what cannot be loaded is left out."""
+    from graphopt.pipeline.base import Level
+
+    levels = [level for level in Level if level > 0] + [level for level in Level if level <= 0]
+    names = [name for level in levels for name in registry.level(level)]
+    return [name for name in dict.fromkeys([*names, *registry.passes]) if registry.find(name) is not None]
+
+
+def describe(registry: Registry, name: str) -> dict[str, Any]:  # Any: JSON
+    """What there is to know of a pass, as plain data."""
+    from inspect import cleandoc
+
+    from graphopt.pipeline.options import options_of
+
+    found, entry = registry.pass_named(name), registry.passes[name]
+    doc = cleandoc(found.__doc__ or "")
+    return {
+        "name": name,
+        "level": registry.level_of(name),
+        "summary": doc.split("\n\n")[0].replace("\n", " "),
+        "doc": doc,
+        "options": [
+            {"name": option.name, "takes": option.kind, "default": option.default_text, "doc": option.doc} for option in options_of(found)
+        ],
+        "rules": [rule.name for rule in found.rules],
+        "after": list(found.after),
+        "before": list(found.before),
+        "plugin": entry.owner,
+        "class": entry.target,
+    }
+
+
+def described(one: dict[str, Any]) -> str:  # Any: JSON
+    """The page about a pass."""
+    level = f"level {one['level']}" if one["level"] is not None else "runs only when it is named"
+    lines = [f"{one['name']}   ({level}, plug-in {one['plugin']}, {one['class']})", "", one["doc"]]
+    if one["options"]:
+        lines += ["", "Options:"]
+        lines += [f"  {option['name']}={option['default']}   {option['doc'] or 'takes'}: {option['takes']}" for option in one["options"]]
+    if one["rules"]:
+        lines += ["", f"Rules: {', '.join(one['rules'])}"]
+    return "\n".join(lines)
+
+
+def _row(one: dict[str, Any]) -> list[str]:  # Any: JSON
+    owner = "" if one["plugin"] == "graphopt" else f" ({one['plugin']})"
+    return ["-" if one["level"] is None else str(one["level"]), one["name"], one["summary"] + owner]

@@ -1,0 +1,60 @@
+"""What goes on, on stderr, while it takes long and somebody watches."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from types import TracebackType
+from typing import TYPE_CHECKING, final
+
+from graphopt.ir.graph import Graph
+from graphopt.observe.observer import Observer
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+PATIENCE = 1.0  # seconds without a word; what is done by then needs no progress
+
+
+@final
+class Progress(Observer):
+    """A line on the terminal that says which pass runs; silent for the first second, and always when stderr is no terminal."""
+
+    def __init__(self, phase: str, *, enabled: bool) -> None:
+        self._text = phase
+        self._lock = threading.Lock()
+        self._status: Status | None = None
+        self._timer = threading.Timer(PATIENCE, self._show) if enabled and sys.stderr.isatty() else None
+
+    def __enter__(self) -> Progress:
+        if self._timer is not None:
+            self._timer.daemon = True
+            self._timer.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        with self._lock:
+            self._timer = None
+            if self._status is not None:
+                self._status.stop()
+
+    def pass_began(self, name: str, graph: Graph) -> None:
+        self._tell(f"{name}, {len(graph)} nodes")
+
+    def pass_ended(self, name: str, graph: Graph, changes: int, seconds: float) -> None:
+        self._tell("working")
+
+    def _tell(self, text: str) -> None:
+        self._text = text
+        if self._status is not None:
+            self._status.update(text)
+
+    def _show(self) -> None:
+        from rich.console import Console
+
+        with self._lock:
+            if self._timer is not None:
+                self._status = Console(stderr=True).status(self._text)
+                self._status.start()

@@ -1,0 +1,130 @@
+"""How reports and lists look on a terminal and in a file."""
+
+from __future__ import annotations
+
+import sys
+from io import StringIO
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from graphopt.observe.report import Report
+
+UNBOUNDED = 10_000  # columns when it goes to a file, where nothing must be folded
+FIRED_SHOWN = 12
+
+
+def size(count: int | None) -> str:
+    """A number of bytes for people.
+
+    >>> size(999), size(3 << 19)
+    ('999 B', '1.5 MiB')
+    """
+    if count is None:
+        return "-"
+    if count < 1024:
+        return f"{count} B"
+    amount = float(count)
+    units = ["KiB", "MiB", "GiB", "TiB"]
+    while True:
+        amount, unit = amount / 1024, units.pop(0)
+        if amount < 1024 or not units:
+            return f"{amount:.1f} {unit}"
+
+
+def account(report: Report) -> list[object]:
+    """The short account of a run, to `show`: what changed, what fired how often, how long it took."""
+    target = f" -> {report.output}" if report.output else ""
+    things: list[object] = [f"{report.source or 'model'}{target}   ({report.pipeline or 'no passes'})", counts_table(report)]
+    things.append(fired_table(report) if report.fired() else "nothing to do: no rule and no pass found anything to change")
+    if report.frozen:
+        things.append(f"{len(report.frozen)} initializers are constants now and no inputs any more, as asked")
+    elif report.overridable:
+        advice = "--initializers-are-constants makes constants of them"
+        things.append(f"{report.overridable} initializers are inputs as well and stay so; {advice}")
+    things.append("seconds: " + ", ".join(f"{phase} {seconds:.2f}" for phase, seconds in report.seconds.items()))
+    return things
+
+
+def counts_table(report: Report) -> Table:
+    """Nodes by operator where their number changed, and totals."""
+    table = grid("", "before", "after")
+    for name, (before, after) in report.operator_changes().items():
+        table.add_row(name, _count(before), _count(after))
+    left, right = report.before, report.after
+    same = sum(count for name, count in left.operators.items() if right.operators.get(name) == count)
+    if same and report.operator_changes():
+        table.add_row("(all others)", str(same), str(same))
+    table.add_row("nodes", str(left.nodes), str(right.nodes), style="bold")
+    table.add_row("initializers", str(left.initializers), str(right.initializers))
+    table.add_row("their bytes", size(left.initializer_bytes), size(right.initializer_bytes))
+    if left.constant_bytes or right.constant_bytes:
+        table.add_row("bytes in nodes", size(left.constant_bytes), size(right.constant_bytes))
+    if report.file_bytes_before is not None or report.file_bytes_after is not None:
+        table.add_row("file", size(report.file_bytes_before), size(report.file_bytes_after))
+    return table
+
+
+def fired_table(report: Report) -> Table:
+    """Which rules and passes fired, and how often."""
+    table = grid("fired", "times")
+    fired = list(report.fired().items())
+    for name, times in fired[:FIRED_SHOWN]:
+        table.add_row(name, str(times))
+    if len(fired) > FIRED_SHOWN:
+        rest = fired[FIRED_SHOWN:]
+        table.add_row(f"({len(rest)} more)", str(sum(times for _, times in rest)))
+    return table
+
+
+def times_table(report: Report) -> Table:
+    """Seconds per pass and per rule, the slowest first."""
+    table = grid("pass", "runs", "changes", "seconds")
+    for name, count in sorted(report.passes.items(), key=lambda item: -item[1].seconds):
+        table.add_row(name, str(count.runs), str(count.changes), f"{count.seconds:.4f}")
+    table.add_row("all passes", "", "", f"{sum(count.seconds for count in report.passes.values()):.4f}", style="bold")
+    return table
+
+
+def grid(first: str, *numbers: str) -> Table:
+    """A table without lines: the first column is text, the others are numbers."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, show_edge=False, header_style="dim", padding=(0, 0, 0, 2))
+    table.add_column(first, no_wrap=True, min_width=20)
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def show(*things: object, error: bool = False) -> None:
+    """Print texts and tables with an empty line between them; in colour on a terminal only."""
+    from rich.console import Console
+
+    stream = sys.stderr if error else sys.stdout
+    target = stream if stream.isatty() else StringIO()
+    width = None if stream.isatty() else UNBOUNDED
+    console = Console(file=target, highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
+    for position, thing in enumerate(things):
+        if position:
+            console.print()
+        console.print(thing)
+    if isinstance(target, StringIO):
+        stream.write("".join(f"{line.rstrip()}\n" for line in target.getvalue().splitlines()))
+
+
+def _count(count: int) -> str:
+    return str(count) if count else "-"
+
+
+def listing(titles: list[str], rows: list[list[str]]) -> Table:
+    """A table of texts; the last column that does not fit is folded."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, show_edge=False, header_style="dim", padding=(0, 0, 0, 2))
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table

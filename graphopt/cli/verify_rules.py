@@ -1,0 +1,41 @@
+"""`graphopt verify-rules`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from graphopt.cli.shared import plugin_option, registry_of, warn_of_failures
+
+
+@click.command("verify-rules")
+@click.argument("names", metavar="[RULE]...", nargs=-1)
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed makes other models.")
+@click.option("--thorough", is_flag=True, help="Many more models; takes minutes.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@plugin_option
+def verify_rules(names: tuple[str, ...], seed: int, thorough: bool, as_json: bool, plugins: tuple[str, ...]) -> int:
+    """Check rules, by default all: build models from each pattern, and near misses, apply the rule, run both sides, compare.
+
+    The exit status is 0 when all of them hold, otherwise 1.
+    """
+    from graphopt.verify.selfcheck import check_rules
+
+    registry = registry_of(plugins)
+    chosen = [registry.rule_named(name) for name in names] or [known.rule for known in registry.rules().values()]
+    reports = []
+    for report in check_rules(chosen, seed=seed, effort="thorough" if thorough else "normal"):
+        reports.append(report)
+        if not as_json:
+            click.echo(str(report))
+    warn_of_failures(registry)
+    wrong = [report.rule for report in reports if not report.ok]
+    if as_json:
+        summary: dict[str, Any] = {"holds": not wrong, "rules": [report.as_json() for report in reports]}  # Any: JSON
+        click.echo(json.dumps(summary, indent=2, ensure_ascii=False))
+    else:
+        but = f"; these do not: {', '.join(wrong)}" if wrong else ""
+        click.echo(f"{len(reports) - len(wrong)} of {len(reports)} rules hold{but}")
+    return 1 if wrong else 0

@@ -1,0 +1,136 @@
+"""What a run did, as data: for people as tables, for programs as JSON.
+
+The JSON has, in this order:
+
+schema          the number of this description; it grows when a field changes its meaning or goes
+pipeline        what was asked for, as text
+source, output  the files, "" where there was none
+before, after   nodes, operators (name -> count), initializers, initializer_bytes, constant_bytes (in nodes), file_bytes (null: no file);
+                subgraphs and the bodies of functions are counted in
+changes         how many changes all passes made
+signature       unchanged, changes (in words), overridable (initializers that stay inputs), frozen (those made constants, as asked)
+passes          for each: name with options, runs, changes, seconds, nodes_before and nodes_after (sums over its runs)
+rules           for each rule or whole-graph pass that matched: name, exactness, file, line, fired, declined (reason -> count),
+                seconds (from the event before each of its own, so that looking for matches is in them)
+rewrites        each in order: number, pass, graph, rule, root, replaced, made (names of nodes)
+names           node of the source that is gone or replaced -> the nodes that stand for it
+verification    what the comparison found, null when nobody asked; culprit names the rewrite to blame
+warnings        what a user should know, each once
+seconds         phase (load, optimize, verify, save) -> seconds
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from graphopt.observe.inventory import Inventory
+from graphopt.observe.statistics import PassCount, RuleCount
+from graphopt.observe.trace import Rewrite
+
+if TYPE_CHECKING:
+    from graphopt.match.rule import Rule
+
+SCHEMA = 1  # raised whenever a field changes its meaning or goes
+
+
+@final
+@dataclass(slots=True)
+class Report:
+    """Everything that is known of one run of a pipeline.
+
+    `seconds` has the phases load, optimize, verify and save, as far as there were any. `verification` is what the comparison of both models
+    says of itself; None when nobody asked. `rewrites` and `names` are filled when the run was traced. `overridable` counts the
+    initializers that stay inputs, `frozen` names those that were made constants because the caller asked.
+    """
+
+    pipeline: str
+    source: str = ""
+    output: str = ""
+    before: Inventory = field(default_factory=Inventory)
+    after: Inventory = field(default_factory=Inventory)
+    file_bytes_before: int | None = None
+    file_bytes_after: int | None = None
+    changes: int = 0
+    passes: dict[str, PassCount] = field(default_factory=dict)
+    rules: dict[str, RuleCount] = field(default_factory=dict)
+    definitions: Mapping[str, Rule] = field(default_factory=dict)
+    rewrites: list[Rewrite] = field(default_factory=list)
+    names: dict[str, list[str]] = field(default_factory=dict)
+    frozen: list[str] = field(default_factory=list)
+    overridable: int = 0
+    signature_changes: list[str] = field(default_factory=list)
+    verification: dict[str, Any] | None = None  # Any: JSON
+    warnings: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def operator_changes(self) -> dict[str, tuple[int, int]]:
+        """The operators whose number changed -> (before, after)."""
+        before, after = self.before.operators, self.after.operators
+        names = sorted({*before, *after})
+        return {name: (before.get(name, 0), after.get(name, 0)) for name in names if before.get(name, 0) != after.get(name, 0)}
+
+    def fired(self) -> dict[str, int]:
+        """How often each rule, or whole-graph pass, fired; the most frequent first."""
+        counts = {name: count.fired for name, count in self.rules.items() if count.fired}
+        return dict(sorted(counts.items(), key=lambda item: -item[1]))
+
+    def to_json(self) -> dict[str, Any]:  # Any: JSON
+        """The report as plain data."""
+        return {
+            "schema": SCHEMA,
+            "pipeline": self.pipeline,
+            "source": self.source,
+            "output": self.output,
+            "before": _side(self.before, self.file_bytes_before),
+            "after": _side(self.after, self.file_bytes_after),
+            "changes": self.changes,
+            "signature": {
+                "unchanged": not self.signature_changes,
+                "changes": self.signature_changes,
+                "overridable": self.overridable,
+                "frozen": self.frozen,
+            },
+            "passes": [{"name": name, **asdict(count)} for name, count in self.passes.items()],
+            "rules": [self._rule(name, count) for name, count in self.rules.items()],
+            "rewrites": [_rewrite(rewrite) for rewrite in self.rewrites],
+            "names": self.names,
+            "verification": self.verification,
+            "warnings": self.warnings,
+            "seconds": self.seconds,
+        }
+
+    def _rule(self, name: str, count: RuleCount) -> dict[str, Any]:  # Any: JSON
+        known = self.definitions.get(name)
+        return {
+            "name": name,
+            "exactness": known.exactness if known is not None else None,
+            "file": known.file if known is not None else None,
+            "line": known.line if known is not None else None,
+            "fired": count.fired,
+            "declined": dict(count.declined.most_common()),
+            "seconds": count.seconds,
+        }
+
+    def write(self, path: Path) -> None:
+        """Write the JSON. Raises OSError as the system does."""
+        path.write_text(json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _side(inventory: Inventory, file_bytes: int | None) -> dict[str, Any]:  # Any: JSON
+    return {"nodes": inventory.nodes, **asdict(inventory), "file_bytes": file_bytes}
+
+
+def _rewrite(rewrite: Rewrite) -> dict[str, Any]:  # Any: JSON
+    return {
+        "number": rewrite.number,
+        "pass": rewrite.pass_name,
+        "graph": rewrite.graph,
+        "rule": rewrite.rule,
+        "root": rewrite.root,
+        "replaced": list(rewrite.replaced),
+        "made": list(rewrite.made),
+    }

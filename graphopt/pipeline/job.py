@@ -1,0 +1,202 @@
+"""One optimization from end to end: load, run, compare, save, report. `graphopt.optimize` and the commands are thin around it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from graphopt import io
+from graphopt.errors import InternalError, ModelError
+from graphopt.ir.edit import Editor
+from graphopt.ir.model import Model
+from graphopt.ir.tensor import FileSlice
+from graphopt.observe.inventory import Inventory, Signature
+from graphopt.observe.observer import Observer, Observers
+from graphopt.observe.report import Report
+from graphopt.observe.statistics import Statistics
+from graphopt.observe.trace import Trace, name_map, node_names
+from graphopt.observe.watch import VerifyEach
+from graphopt.pipeline.pipeline import Pipeline
+from graphopt.pipeline.registry import Registry
+from graphopt.pipeline.runner import passes_of, resolve, run_pipeline
+
+if TYPE_CHECKING:
+    from graphopt.verify import Comparison
+
+INITIALIZERS_ARE_NO_INPUTS = 4  # the IR version from which on an initializer need not be an input as well (onnx.proto, Version)
+
+
+@final
+@dataclass
+class Job:
+    """What is to be done, and after `run` what was: `report`, `comparison`.
+
+    `source` is a path, a ModelProto or a Model (which is changed in place). `counted` fills the report's counts, `traced` its rewrites,
+    names and reasons as well. `report_path` implies both. `save_options` go to `io.save`.
+    """
+
+    source: Any  # Any: a ModelProto is one, and only io may know protos
+    pipeline: Pipeline
+    registry: Registry
+    output: Path | None = None
+    only: Collection[str] = ()
+    skip: Collection[str] = ()
+    initializers_are_constants: bool = False
+    allow_outside: bool = False
+    verify: bool = False
+    verify_each: bool = False
+    write_anyway: bool = False
+    counted: bool = False
+    traced: bool = False
+    report_path: Path | None = None
+    reproducer: Path | None = None
+    save_options: dict[str, Any] = field(default_factory=dict)  # Any: keyword arguments
+    report: Report = field(init=False)
+    comparison: Comparison | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.report = Report(str(self.pipeline))
+        self.traced = self.traced or self.report_path is not None
+        self.counted = self.counted or self.traced
+        self._original: Any = self.source  # Any: as source
+
+    def run(self, observer: Observer | None = None) -> Model:
+        """Do it all. Raises as `graphopt.optimize` says."""
+        resolve(self.pipeline, self.registry, self.only, self.skip)  # the caller's mistakes first: loading may take long
+        with self._timed("load"):
+            model = self._load()
+        if isinstance(self.source, Model) and (self.verify or self.reproducer is not None):
+            self._original = io.to_proto(model)
+        try:
+            with self._timed("optimize"):
+                self._optimize(model, observer if observer is not None else Observer())
+        except InternalError as error:
+            raise self._with_advice(error) from error
+        failure = None
+        if self.verify:
+            with self._timed("verify"):
+                failure = self._compare(model)
+        if self.output is not None and (failure is None or self.write_anyway):
+            with self._timed("save"):
+                self._save(model, self.output)
+        if self.report_path is not None:
+            self._write_report(self.report_path)
+        if failure is not None:
+            raise failure
+        return model
+
+    @contextmanager
+    def _timed(self, phase: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.report.seconds[phase] = time.perf_counter() - began
+
+    def _load(self) -> Model:
+        model = self.source if isinstance(self.source, Model) else self._fresh()
+        if self.counted:
+            self.report.source = str(self.source) if isinstance(self.source, Path) else ""
+            self.report.before = Inventory.of(model)
+            self.report.file_bytes_before = file_bytes(self.source, model)
+        return model
+
+    def _fresh(self) -> Model:
+        return io.load(self._original, allow_outside=self.allow_outside)
+
+    def _optimize(self, model: Model, observer: Observer) -> None:
+        report = self.report
+        if self.initializers_are_constants:
+            report.frozen = freeze(model)
+        signature = Signature.of(model)
+        statistics = Statistics(reasons=self.traced) if self.counted else None
+        trace, names = (Trace(), node_names(model)) if self.traced else (None, ())
+        watching = Observers.of(statistics, trace, VerifyEach() if self.verify_each else None, observer)
+        report.changes = self._run(model, watching)
+        report.signature_changes = signature.changes(Signature.of(model))
+        if report.signature_changes:
+            raise InternalError(f"the signature of the model changed: {'; '.join(report.signature_changes)}")
+        if statistics is not None:
+            report.after = Inventory.of(model)
+            report.overridable = len(signature.overridable)
+            report.passes, report.rules, report.warnings = statistics.passes, statistics.rules, statistics.warnings
+            steps = passes_of(resolve(self.pipeline, self.registry, self.only, self.skip))
+            report.definitions = {rule.name: rule for step in steps for rule in step.rules}
+        if trace is not None:
+            report.rewrites, report.names = trace.rewrites, name_map(names, model)
+
+    def _run(self, model: Model, observer: Observer) -> int:
+        return run_pipeline(self.pipeline, model, observer, registry=self.registry, only=self.only, skip=self.skip)
+
+    def again(self, observer: Observer) -> Model:
+        """The same work once more from the start, told to another observer; what bisection runs."""
+        model = self._untouched()
+        self._run(model, observer)
+        return model
+
+    def _untouched(self) -> Model:
+        model = self._fresh()
+        if self.initializers_are_constants:
+            freeze(model)
+        return model
+
+    def _compare(self, model: Model) -> InternalError | None:
+        """Compare the result with the original; the error to raise when it differs, which names the rewrite to blame."""
+        from graphopt.verify import find_culprit
+        from graphopt.verify.comparison import Options, Original
+
+        original = Original(self._original, Options(initializers_are_constants=self.initializers_are_constants))
+        self.comparison = original.compare(model)
+        self.report.verification = self.comparison.as_json()
+        if not self.comparison.differs:
+            return None
+        culprit = find_culprit(original, self.again, baseline=self._untouched, found=self.comparison)
+        self.report.verification["culprit"] = None if culprit is None else str(culprit)
+        blame = f"to blame is {culprit}" if culprit is not None else "a second run agrees: something in the model or the runtime is random"
+        written = "" if self.write_anyway or self.output is None else "; nothing was written"
+        return InternalError(f"the optimized model computes something else; {blame}{written}\n{self.comparison}")
+
+    def _save(self, model: Model, output: Path) -> None:
+        io.save(model, output, **self.save_options)
+        self.report.output = str(output)
+        if self.counted:
+            self.report.file_bytes_after = file_bytes(output, io.load(output, allow_outside=True, check_external=False))
+
+    def _write_report(self, path: Path) -> None:
+        try:
+            self.report.write(path)
+        except OSError as error:
+            raise ModelError(f"{path}: the report cannot be written: {error.strerror or error}") from error
+
+    def _with_advice(self, error: InternalError) -> InternalError:
+        """The same error, with what to send us."""
+        name = str(self.source) if isinstance(self.source, Path) else "MODEL.onnx"
+        if self.reproducer is not None:
+            io.save(self._fresh(), self.reproducer)
+            name = str(self.reproducer)
+        constants = " --initializers-are-constants" if self.initializers_are_constants else ""
+        choice = "".join([*(f" --only {each}" for each in self.only), *(f" --skip {each}" for each in self.skip)])
+        command = f"graphopt optimize {name} --dry-run -p '{self.pipeline}'{constants}{choice}"
+        return InternalError(f"{error}\nThis is a bug. Please report it, with the model: {command}")
+
+
+def freeze(model: Model) -> list[str]:
+    """Make every initializer that is an input of the main graph as well a constant; returns their names."""
+    editor = Editor(model)
+    frozen = [value for value in model.graph.initializers.values() if value.overridable]
+    for value in frozen:
+        editor.freeze(value)
+    if frozen:
+        model.ir_version = max(model.ir_version, INITIALIZERS_ARE_NO_INPUTS)
+    return [value.name for value in frozen]
+
+
+def file_bytes(source: object, model: Model) -> int | None:
+    """How many bytes a model file and the data files beside it take; None when it is no file."""
+    if not isinstance(source, Path) or not source.is_file():
+        return None
+    storages = [value.tensor.storage for graph in model.graphs() for value in graph.initializers.values() if value.tensor is not None]
+    beside = {storage.file.path: storage.file.size for storage in storages if isinstance(storage, FileSlice)}
+    return source.stat().st_size + sum(size for path, size in beside.items() if path.resolve() != source.resolve())

@@ -1,0 +1,225 @@
+"""Which passes and rules there are: what the installed plug-ins say, graphopt's own among them, loaded when named."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, final
+
+from graphopt.errors import SpecError, nearest
+from graphopt.pipeline.base import Level, Pass, RulePass
+from graphopt.pipeline.options import options_of
+from graphopt.pipeline.order import Place, in_order
+from graphopt.pipeline.plugin import GROUP, Plugin
+
+if TYPE_CHECKING:
+    from graphopt.match.rule import Rule
+
+OURS = "graphopt"  # the plug-in whose passes come first in each level
+NAME = re.compile(r"(?!fixpoint$|level\d+$)[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A named thing of a plug-in that nobody has loaded yet: `target` is "module:name"."""
+
+    name: str
+    target: str
+    owner: str
+
+    def load(self) -> object:
+        """Import it. Raises whatever importing it raises, AttributeError when its module has no such name."""
+        module, _, path = self.target.partition(":")
+        found: object = importlib.import_module(module)
+        for part in path.split("."):
+            found = getattr(found, part)
+        return found
+
+    def __str__(self) -> str:
+        return f"{self.target} of the plug-in {self.owner!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRule:
+    """A rule, the plug-in that brings it, and the passes that apply it."""
+
+    rule: Rule
+    owner: str
+    passes: tuple[str, ...] = ()
+
+
+@final
+@dataclass
+class Registry:
+    """The passes and rules of some plug-ins. Names must be unique; what cannot be loaded is left out, and `failures` says why.
+
+    Raises SpecError when two plug-ins own one name, naming both.
+    """
+
+    plugins: tuple[Plugin, ...] = ()
+    failures: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.plugins = tuple(sorted(self.plugins, key=lambda plugin: (plugin.name != OURS, plugin.name)))
+        self.passes = self._unique("pass", lambda plugin: plugin.passes)
+        self.single_rules = self._unique("rule", lambda plugin: plugin.rules)
+        self._classes: dict[str, type[Pass] | None] = {}
+        self._levels: dict[int, tuple[str, ...]] = {}
+        self._rules: dict[str, KnownRule] | None = None
+
+    def _unique(self, what: str, of: Callable[[Plugin], dict[str, str]]) -> dict[str, Entry]:
+        found: dict[str, Entry] = {}
+        for plugin in self.plugins:
+            for name, target in of(plugin).items():
+                entry = Entry(name, target, plugin.name)
+                if name in found:
+                    raise SpecError(f"two owners of the {what} {name!r}: {found[name]} and {entry}; uninstall one, or rename its {what}")
+                if NAME.fullmatch(name):
+                    found[name] = entry
+                else:
+                    self._fail(f"the {what} {name!r} of the plug-in {plugin.name!r} is left out: a name is words of a-z, 0-9 joined by '-'")
+        return found
+
+    def _fail(self, message: str) -> None:
+        if message not in self.failures:
+            self.failures.append(message)
+
+    # ---- passes
+
+    def find(self, name: str) -> type[Pass] | None:
+        """The class of a pass, loaded; None when there is none of this name or it cannot be loaded (then `failures` says so)."""
+        if name not in self._classes:
+            entry = self.passes.get(name)
+            self._classes[name] = None if entry is None else self._load_pass(entry)
+        return self._classes[name]
+
+    def _load_pass(self, entry: Entry) -> type[Pass] | None:
+        try:
+            found = entry.load()
+            if not (isinstance(found, type) and issubclass(found, Pass)):
+                raise TypeError(f"it is {found!r}, not a subclass of Pass")
+            if found.name != entry.name:
+                raise TypeError(f"it calls itself {found.name!r}")
+            options_of(found)
+        except Exception as error:  # whatever a stranger's module raises while it is imported
+            self._fail(f"the pass {entry.name!r} is left out: {entry} cannot be loaded: {_reason(error)}")
+            return None
+        return found
+
+    def pass_named(self, name: str) -> type[Pass]:
+        """The class of a pass. Raises SpecError with the near name when there is none, or with the reason why it cannot be loaded."""
+        found = self.find(name)
+        if found is None and name in self.passes:
+            raise SpecError(next(message for message in self.failures if f"the pass {name!r}" in message))
+        if found is None:
+            raise SpecError(f"no pass is called {name!r}{nearest(name, self.passes)}")
+        return found
+
+    def level(self, number: int) -> tuple[str, ...]:
+        """The names of the passes of a level, in the order in which they run; one that runs several times stands several times."""
+        if number not in self._levels:
+            places = []
+            for plugin in self.plugins:
+                for name in self._named_for(plugin, number):
+                    known = None if plugin.name == OURS else self.find(name)
+                    places.append(Place(name, plugin.name, known.after if known else (), known.before if known else ()))
+            self._levels[number] = in_order(places, OURS)
+        return self._levels[number]
+
+    def _named_for(self, plugin: Plugin, number: int) -> Iterable[str]:
+        if plugin.levels is not None:
+            for name in plugin.levels.get(number, ()):
+                if name not in plugin.passes:
+                    self._fail(f"the plug-in {plugin.name!r} lists {name!r} in its level {number} but brings no such pass")
+            return [name for name in plugin.levels.get(number, ()) if name in self.passes and name in plugin.passes]
+        return [name for name in plugin.passes if (known := self.find(name)) is not None and known.level == number]
+
+    def level_of(self, name: str) -> int | None:
+        """The level that runs a pass; None for one that runs only when it is named."""
+        return next((int(level) for level in Level if name in self.level(level)), None)
+
+    # ---- rules
+
+    def rules(self) -> dict[str, KnownRule]:
+        """Every rule by its name, in the order of levels and passes; loads all passes. Raises SpecError when two rules share a name."""
+        if self._rules is None:
+            self._rules = {}
+            ordered = dict.fromkeys(name for level in Level for name in self.level(level))
+            for name in {**ordered, **dict.fromkeys(self.passes)}:
+                for rule in getattr(self.find(name), "rules", ()):
+                    self._add_rule(KnownRule(rule, self.passes[name].owner, (name,)))
+            for entry in self.single_rules.values():
+                self._load_rule(entry)
+        return self._rules
+
+    def _load_rule(self, entry: Entry) -> None:
+        from graphopt.match.rule import Rule
+
+        try:
+            found = entry.load()
+            if not isinstance(found, Rule):
+                raise TypeError(f"it is {found!r}, not a rule")
+            if found.name != entry.name:
+                raise TypeError(f"it calls itself {found.name!r}")
+        except Exception as error:  # whatever a stranger's module raises while it is imported
+            self._fail(f"the rule {entry.name!r} is left out: {entry} cannot be loaded: {_reason(error)}")
+        else:
+            self._add_rule(KnownRule(found, entry.owner))
+
+    def _add_rule(self, new: KnownRule) -> None:
+        known = (self._rules or {}).get(new.rule.name)
+        if known is not None and known.rule is not new.rule:
+            first, second = (f"{it.rule.file}:{it.rule.line} of the plug-in {it.owner!r}" for it in (known, new))
+            raise SpecError(f"two owners of the rule {new.rule.name!r}: {first} and {second}; rename one")
+        passes = (*known.passes, *new.passes) if known is not None else new.passes
+        if self._rules is not None:
+            self._rules[new.rule.name] = KnownRule(new.rule, known.owner if known is not None else new.owner, passes)
+
+    def rule_named(self, name: str) -> Rule:
+        """A rule. Raises SpecError with the near name when there is none."""
+        rules = self.rules()
+        if name not in rules:
+            raise SpecError(f"no rule is called {name!r}{nearest(name, rules)}")
+        return rules[name].rule
+
+    def single(self, name: str) -> Pass | None:
+        """A pass of one rule, for a name that is a rule's and no pass's; None when there is no such rule."""
+        known = self.rules().get(name)
+        return None if known is None else RulePass.of(name, known.rule)
+
+
+@cache
+def installed() -> Registry:
+    """The registry of all that is installed, looked up once. Raises SpecError when two plug-ins own one name."""
+    plugins, failures = [], []
+    points = {(point.name, point.value): point for point in entry_points(group=GROUP)}  # an editable install may be seen twice
+    for _, point in sorted(points.items()):
+        try:
+            plugin = point.load()
+            if not isinstance(plugin, Plugin):
+                raise TypeError(f"{point.value} is {plugin!r}, not a graphopt Plugin")
+        except Exception as error:  # whatever a stranger's module raises while it is imported
+            failures.append(f"the plug-in {point.name!r} is left out: {point.value} cannot be loaded: {_reason(error)}")
+        else:
+            plugins.append(plugin)
+    return Registry(tuple(plugins), failures)
+
+
+def with_plugin(registry: Registry, target: str) -> Registry:
+    """The same registry and one plug-in more: "module" (its PLUGIN) or "module:name". Raises SpecError when it cannot be loaded."""
+    entry = Entry("", target if ":" in target else f"{target}:PLUGIN", target)
+    try:
+        plugin = entry.load()
+    except Exception as error:  # whatever a stranger's module raises while it is imported
+        raise SpecError(f"the plug-in {target!r} cannot be loaded: {_reason(error)}") from error
+    if not isinstance(plugin, Plugin):
+        raise SpecError(f"the plug-in {target!r} is {plugin!r}; name a graphopt.pipeline.plugin.Plugin")
+    return Registry((*registry.plugins, plugin), list(registry.failures))
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
