@@ -1,0 +1,228 @@
+"""Files that appear whole or not at all, and bytes that go from file to file without passing through the process."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import final
+
+from graphopt.errors import ModelError
+from graphopt.ir.tensor import FileSlice, MappedFile, Storage
+
+try:
+    import fcntl
+except ImportError:  # Windows: nothing to lock with, so nothing is ever swept away
+    fcntl = None  # type: ignore[assignment]
+
+_CHUNK = 1 << 23
+_OPEN = 64  # source files open at a time: a model may have one for each tensor
+_GATHER = 1 << 16  # smaller pieces are collected and written together
+_NOT_HERE = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF, errno.ETXTBSY})
+_ADVICE = {
+    errno.ENOSPC: "free some space or choose another disk",
+    errno.EDQUOT: "free some space or choose another disk",
+    errno.EFBIG: "the file would be bigger than allowed here; choose another disk or raise the limit",
+    errno.EACCES: "choose a folder that you may write to",
+    errno.EPERM: "choose a folder that you may write to",
+    errno.EROFS: "choose a folder that you may write to",
+    errno.ENOENT: "create the folder first",
+    errno.ENOTDIR: "create the folder first",
+    errno.EISDIR: "give the path of a file",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+
+
+def unwritable(path: Path, error: OSError) -> ModelError:
+    """What the user is told when the system refuses to write."""
+    advice = f"; {_ADVICE[error.errno]}" if error.errno in _ADVICE else ""
+    return ModelError(f"{path}: cannot be written: {error.strerror or error}{advice}; what was there before is unchanged")
+
+
+@final
+class Sink:
+    """Writes to one open file. What lies in files is copied by the system, the rest is written piece by piece."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._gathered: list[bytes | memoryview] = []
+        self._size = 0
+        self._sources: dict[MappedFile, int | None] = {}
+        self.position = 0
+
+    def write(self, piece: bytes | memoryview) -> None:
+        """Add bytes."""
+        self._gathered.append(piece)
+        self._size += len(piece)
+        self.position += len(piece)
+        if self._size >= _GATHER:
+            self.flush()
+
+    def pad(self, alignment: int) -> None:
+        """Add zeros up to a multiple of `alignment`."""
+        self.write(bytes(-self.position % alignment))
+
+    def copy(self, storage: Storage) -> None:
+        """Add the bytes of a tensor. Raises ModelError when they are not to be had, or not as many as promised."""
+        if isinstance(storage, FileSlice):
+            source = self._source(storage.file)
+            if storage.nbytes < _GATHER and source is not None and hasattr(os, "pread"):
+                data = os.pread(source, storage.nbytes, storage.offset)  # the mapping would bring in megabytes around
+                if len(data) == storage.nbytes:
+                    self.write(data)
+                    return
+            self.flush()
+            start = self.position
+            if source is not None:
+                self._transfer(storage, source)
+            self._rest_of(storage, self.position - start)
+            return
+        view = storage.view()
+        if len(view) != storage.nbytes:
+            raise ModelError(f"a tensor promised {storage.nbytes} bytes and gave {len(view)}")
+        self.write(view)
+        self.flush()  # the view may keep much memory; it is dropped here
+
+    def flush(self) -> None:
+        """Hand what was gathered to the system."""
+        pieces = self._gathered if self._size >= _CHUNK else [b"".join(self._gathered)]
+        self._gathered, self._size = [], 0
+        for piece in pieces:
+            left = memoryview(piece)
+            while left:
+                left = left[os.write(self._descriptor, left[:_CHUNK]) :]
+
+    def close(self) -> None:
+        """Close the files that were copied from; not the one that was written."""
+        for descriptor in self._sources.values():
+            if descriptor is not None:
+                os.close(descriptor)
+        self._sources.clear()
+
+    def _source(self, file: MappedFile) -> int | None:
+        """A descriptor to copy from; None when only the mapping is left."""
+        if file not in self._sources:
+            if len(self._sources) >= _OPEN:
+                self.close()
+            self._sources[file] = file.reopen()
+        return self._sources[file]
+
+    def _transfer(self, storage: FileSlice, source: int) -> None:
+        """Let the system copy as much as it will."""
+        done = 0
+        for copy in (_copy_file_range, _sendfile):
+            try:
+                while done < storage.nbytes:
+                    count = copy(source, self._descriptor, storage.offset + done, storage.nbytes - done)
+                    if not count:
+                        return
+                    done += count
+                    self.position += count
+            except OSError as error:
+                if error.errno not in _NOT_HERE:
+                    raise
+
+    def _rest_of(self, storage: FileSlice, done: int) -> None:
+        """Write from the mapping what the system did not copy."""
+        while done < storage.nbytes:
+            count = min(_CHUNK, storage.nbytes - done)
+            start = storage.offset + done
+            self.write(storage.file.view()[start : start + count])
+            self.flush()
+            storage.file.release_pages(start, count)
+            done += count
+
+
+def _copy_file_range(source: int, target: int, offset: int, count: int) -> int:
+    if not hasattr(os, "copy_file_range"):  # not Linux
+        raise OSError(errno.ENOSYS, "no copy_file_range")
+    return os.copy_file_range(source, target, count, offset)
+
+
+def _sendfile(source: int, target: int, offset: int, count: int) -> int:
+    if not hasattr(os, "sendfile"):
+        raise OSError(errno.ENOSYS, "no sendfile")
+    return os.sendfile(target, source, offset, count)
+
+
+@contextmanager
+def written_beside(target: Path) -> Iterator[tuple[Path, Sink]]:
+    """A new file in the folder of `target`, complete and on the disk when the block ends; removed if the block raises.
+
+    The one who asks renames it. Until it is closed it is locked, so that `sweep` knows a dead one.
+    """
+    path, descriptor = _create(target)
+    sink = Sink(descriptor)
+    try:
+        yield path, sink
+        sink.flush()
+        with suppress(FileNotFoundError):
+            os.fchmod(descriptor, target.stat().st_mode & 0o777)
+        os.fsync(descriptor)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        sink.close()
+        os.close(descriptor)
+
+
+def _create(target: Path) -> tuple[Path, int]:
+    while True:
+        path = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        if fcntl is None:
+            return path, descriptor
+        with suppress(OSError):  # a file system without locks: nobody else can lock it either
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:  # else another process swept it away before it was locked
+            return path, descriptor
+        os.close(descriptor)
+
+
+def sweep(target: Path) -> None:
+    """Remove what runs left beside `target` that were killed while they wrote."""
+    if fcntl is None:
+        return
+    for path in target.parent.glob(f".{_escaped(target.name)}.????????.tmp"):
+        with suppress(OSError):  # it is gone, or not ours to look at; nothing depends on it
+            descriptor = os.open(path, os.O_WRONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+            finally:
+                os.close(descriptor)
+
+
+def _escaped(name: str) -> str:
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+
+
+def publish(path: Path, names: Iterable[Path]) -> Path:
+    """Give a finished file the first of these names that no file has, and say which."""
+    for name in names:
+        try:
+            os.link(path, name)
+        except FileExistsError:
+            continue
+        except OSError:  # a file system without hard links
+            if name.exists():
+                continue
+            path.rename(name)
+            return name
+        path.unlink()
+        return name
+    raise OSError(errno.EEXIST, "every name is taken")
+
+
+def sync_folder(folder: Path) -> None:
+    """Put renames on the disk, where the system can do that."""
+    with suppress(OSError):  # Windows and some network file systems cannot; the rename itself was atomic
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

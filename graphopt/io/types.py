@@ -1,0 +1,81 @@
+"""Types of values, to and from protobuf."""
+
+from __future__ import annotations
+
+import onnx
+
+from graphopt.ir.dim import Dim, Shape, Size
+from graphopt.ir.dtype import DType
+from graphopt.ir.types import MapType, OpaqueType, OptionalType, SequenceType, SparseTensorType, TensorType, Type
+
+_DTYPES = {int(kind): kind for kind in DType}
+
+
+def type_from_proto(message: onnx.TypeProto) -> Type | None:
+    """What a TypeProto declares; None when it declares nothing, or an element type that graphopt does not know."""
+    kind = message.WhichOneof("value")
+    if kind == "tensor_type" or kind == "sparse_tensor_type":
+        tensor = message.tensor_type if kind == "tensor_type" else message.sparse_tensor_type
+        dtype = _DTYPES.get(tensor.elem_type)
+        if not dtype:  # undefined or unknown
+            return None
+        shape = _shape(tensor.shape) if tensor.HasField("shape") else None
+        return TensorType(dtype, shape) if kind == "tensor_type" else SparseTensorType(dtype, shape)
+    if kind == "sequence_type":
+        return SequenceType(type_from_proto(message.sequence_type.elem_type))
+    if kind == "optional_type":
+        return OptionalType(type_from_proto(message.optional_type.elem_type))
+    if kind == "map_type":
+        key = _DTYPES.get(message.map_type.key_type)
+        return MapType(key, type_from_proto(message.map_type.value_type)) if key else None
+    if kind == "opaque_type":
+        return OpaqueType(message.opaque_type.domain, message.opaque_type.name)
+    return None
+
+
+def _shape(message: onnx.TensorShapeProto) -> Shape:
+    return tuple(map(_size, message.dim))
+
+
+def _size(message: onnx.TensorShapeProto.Dimension) -> Size:
+    kind = message.WhichOneof("value")
+    if kind == "dim_value":
+        return message.dim_value if message.dim_value >= 0 else None
+    if kind == "dim_param" and message.dim_param and not message.dim_param.startswith("?"):  # how exporters write "unknown"
+        return Dim.symbol(message.dim_param)
+    return None
+
+
+def type_to_proto(type: Type | None) -> onnx.TypeProto:
+    """The TypeProto that declares a type; an empty one for None. A symbolic dimension is written as its expression."""
+    message = onnx.TypeProto()
+    if type is not None:
+        _fill(message, type)
+    return message
+
+
+def _fill(message: onnx.TypeProto, type: Type) -> None:
+    if isinstance(type, (TensorType, SparseTensorType)):
+        tensor = message.tensor_type if isinstance(type, TensorType) else message.sparse_tensor_type
+        tensor.elem_type = int(type.dtype)
+        if type.shape is not None:
+            tensor.shape.SetInParent()
+            for size in type.shape:
+                dim = tensor.shape.dim.add()
+                if isinstance(size, int):
+                    dim.dim_value = size
+                elif size is not None:
+                    dim.dim_param = str(size)
+    elif isinstance(type, (SequenceType, OptionalType)):
+        holder = message.sequence_type if isinstance(type, SequenceType) else message.optional_type
+        holder.SetInParent()
+        if type.element is not None:
+            _fill(holder.elem_type, type.element)
+    elif isinstance(type, MapType):
+        message.map_type.key_type = int(type.key)
+        if type.value is not None:
+            _fill(message.map_type.value_type, type.value)
+    else:
+        message.opaque_type.SetInParent()
+        message.opaque_type.domain = type.domain
+        message.opaque_type.name = type.name
