@@ -149,9 +149,10 @@ def _sendfile(source: int, target: int, offset: int, count: int) -> int:
 
 
 @contextmanager
-def written_beside(target: Path) -> Iterator[tuple[Path, Sink]]:
-    """A new file in the folder of `target`, complete and on the disk when the block ends; removed if the block raises.
+def written_beside(target: Path, *, is_synced: bool) -> Iterator[tuple[Path, Sink]]:
+    """A new file in the folder of `target`, complete when the block ends; removed if the block raises.
 
+    With `is_synced` it is on the disk by then: what is about to be replaced must not be lost to a power failure in between.
     The one who asks renames it. Until it is closed it is locked, so that `sweep` knows a dead one.
     """
     path, descriptor = _create(target)
@@ -161,7 +162,8 @@ def written_beside(target: Path) -> Iterator[tuple[Path, Sink]]:
         sink.flush()
         with suppress(FileNotFoundError):
             os.fchmod(descriptor, target.stat().st_mode & 0o777)
-        os.fsync(descriptor)
+        if is_synced:
+            os.fsync(descriptor)
     except BaseException:
         path.unlink(missing_ok=True)
         raise

@@ -62,6 +62,7 @@ def _build(message: onnx.ModelProto, tensors: TensorReader, seal: bytes, *, sort
         model.functions[function.key] = function
         builder.function(each, function)
     builder.graph(message.graph, model.graph)
+    model.trains = bool(message.training_info)
     for training in message.training_info:  # its graphs see the main graph's names: no new value may take one of them
         for graph in (training.initialization, training.algorithm):
             model.names.update(name for node in graph.node for name in (*node.input, *node.output))

@@ -150,21 +150,23 @@ def _save_beside(model: Model, message: onnx.ModelProto, plan: _Plan, target: Pa
     """Write the data file, then the model file; then remove what the old model alone needed."""
     data_file: Path | None = None
     obsolete = _data_files_of(target)
+    replaces = target.exists()
     try:
         if plan.beside:
-            with written_beside(target) as (path, sink):
+            with written_beside(target, is_synced=replaces) as (path, sink):
                 offsets = [_append(sink, each) for each in plan.beside]
             data_file = _published(path, target)
             for each, offset in zip(plan.beside, offsets, strict=True):
                 each.refer(data_file.name, offset)
-        with written_beside(target) as (path, sink):
+        with written_beside(target, is_synced=replaces) as (path, sink):
             _write_model(sink, message, model, plan)
         _replace(path, target)
     except BaseException:
         if data_file is not None:
             data_file.unlink(missing_ok=True)
         raise
-    sync_folder(target.parent)
+    if replaces:
+        sync_folder(target.parent)
     if obsolete:
         _remove(obsolete - _data_files_of(target), model)
 

@@ -85,8 +85,6 @@ class Editor:
         node.previous.next, node.next.previous = node.next, node.previous
         node.graph = None
         graph.size -= 1
-        for value in node.outputs:
-            self.model.names.discard(value.name)
         if self.listener is not None:
             self.listener.erased(node)
 
@@ -165,7 +163,6 @@ class Editor:
     def rename(self, value: Value, name: str) -> None:
         """Call a value otherwise. The name must be free (`Model.fresh_name`); a graph's output must end up under its own name."""
         old, value.name = value.name, name
-        self.model.names.discard(old)
         self.model.names.add(name)
         if value.graph is not None and value.graph.initializers.get(old) is value:
             initializers = value.graph.initializers
@@ -225,7 +222,6 @@ class Editor:
             else:
                 self.insert(Node("Constant", (), (value,), {"value": Attribute.of(tensor)}), graph, node)
         self.erase(node)
-        self.model.names.update(value.name for value in values if value.name)
 
     def adopt_initializer(self, graph: Graph, value: Value) -> None:
         """Move an initializer to another graph, which must enclose every reader; its name must be free there."""
@@ -239,7 +235,6 @@ class Editor:
         if value.users or value.overridable or value.graph is None:
             raise InternalError(f"the initializer {value!r} cannot be dropped: it is {'read' if value.users else 'a graph input'}")
         del value.graph.initializers[value.name]
-        self.model.names.discard(value.name)
         value.graph = None
 
     def freeze(self, value: Value) -> None:

@@ -34,13 +34,15 @@ class Function:
 
 @final
 class Model:
-    """A whole model in memory. `names` holds every value name in use, so that a fresh one never collides.
+    """A whole model in memory. `names` holds every value name that is or was in use, so that a fresh one never collides
+    (a name may be in use twice, in subgraphs side by side, so none is ever given back).
 
     `opsets` maps a domain ("" is the default one) to its version. `origin` is the message it was read from without graph and weights,
-    for io/ alone, which carries everything else through: producer, metadata, training_info, unknown fields.
+    for io/ alone, which carries everything else through: producer, metadata, training_info, unknown fields. `trains` says whether there
+    is training_info, whose algorithms refer to the main graph's values by name.
     """
 
-    __slots__ = ("_fresh", "functions", "graph", "ir_version", "names", "opsets", "origin")
+    __slots__ = ("_fresh", "functions", "graph", "ir_version", "names", "opsets", "origin", "trains")
 
     def __init__(self, name: str = "", ir_version: int = 10, opsets: dict[str, int] | None = None) -> None:
         self.ir_version = ir_version
@@ -50,6 +52,7 @@ class Model:
         self.functions: dict[tuple[str, str, str], Function] = {}
         self.graph = Graph(name, self)
         self.origin: object = None
+        self.trains = False
 
     def fresh_name(self, stem: str) -> str:
         """A value name that nothing in the model uses yet: `stem` itself when it is free. It counts as used from now on."""

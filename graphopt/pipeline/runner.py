@@ -43,7 +43,7 @@ def run_pipeline(
 ) -> int:
     """Run a pipeline over a model, in place; return how many changes were made.
 
-    Types are inferred once, before the first pass. Raises SpecError when `only` or `skip` name no pass, or a fixpoint is not reached;
+    Types are inferred once, before the first pass. A model that holds training_info stays as it is. Raises SpecError when `only` or `skip` name no pass, or a fixpoint is not reached;
     ModelError when the model's data cannot be read; InternalError, naming pass, graph and node, when a pass breaks. The model is then in
     no defined state.
     """
@@ -53,6 +53,9 @@ def run_pipeline(
     for failure in known.failures:
         watching.warned("plug-ins", failure)
     if not tasks:
+        return 0
+    if model.trains:
+        watching.warned("pipeline", "the model holds training_info, whose algorithms read and write its values by name: it stays as it is")
         return 0
     infer_model(model, watching)
     return _Run(model, watching).all(tasks)
