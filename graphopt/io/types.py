@@ -41,20 +41,23 @@ def _size(message: onnx.TensorShapeProto.Dimension) -> Size:
     kind = message.WhichOneof("value")
     if kind == "dim_value":
         return message.dim_value if message.dim_value >= 0 else None
-    if kind == "dim_param" and message.dim_param and not message.dim_param.startswith("?"):  # how exporters write "unknown"
+    if kind == "dim_param" and message.dim_param and message.dim_param != "?":  # which some exporters write for "unknown"
         return Dim.symbol(message.dim_param)
     return None
 
 
-def type_to_proto(type: Type | None) -> onnx.TypeProto:
-    """The TypeProto that declares a type; an empty one for None. A symbolic dimension is written as its expression."""
+def type_to_proto(type: Type | None, *, is_declared: bool = True) -> onnx.TypeProto:
+    """The TypeProto that declares a type; an empty one for None. A symbolic dimension is written as its expression.
+
+    What inference calls the sizes that nobody knows (`?x.0`) is not for a model to declare; it is written only without `is_declared`.
+    """
     message = onnx.TypeProto()
     if type is not None:
-        _fill(message, type)
+        _fill(message, type, is_declared)
     return message
 
 
-def _fill(message: onnx.TypeProto, type: Type) -> None:
+def _fill(message: onnx.TypeProto, type: Type, is_declared: bool) -> None:
     if isinstance(type, (TensorType, SparseTensorType)):
         tensor = message.tensor_type if isinstance(type, TensorType) else message.sparse_tensor_type
         tensor.elem_type = int(type.dtype)
@@ -64,17 +67,17 @@ def _fill(message: onnx.TypeProto, type: Type) -> None:
                 dim = tensor.shape.dim.add()
                 if isinstance(size, int):
                     dim.dim_value = size
-                elif size is not None:
+                elif size is not None and not (is_declared and any(name.startswith("?") for name, _ in size.terms)):
                     dim.dim_param = str(size)
     elif isinstance(type, (SequenceType, OptionalType)):
         holder = message.sequence_type if isinstance(type, SequenceType) else message.optional_type
         holder.SetInParent()
         if type.element is not None:
-            _fill(holder.elem_type, type.element)
+            _fill(holder.elem_type, type.element, is_declared)
     elif isinstance(type, MapType):
         message.map_type.key_type = int(type.key)
         if type.value is not None:
-            _fill(message.map_type.value_type, type.value)
+            _fill(message.map_type.value_type, type.value, is_declared)
     else:
         message.opaque_type.SetInParent()
         message.opaque_type.domain = type.domain

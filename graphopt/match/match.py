@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, final
+from typing import Any, Protocol, final, overload
 
 import numpy.typing as npt
 
@@ -82,7 +81,7 @@ class Builder:
     def __init__(self, match: Match, domain: str) -> None:
         self._match, self._domain = match, domain
 
-    def __getattr__(self, op_type: str) -> Callable[..., Any]:  # Any: a Value, or a tuple of them with outputs=
+    def __getattr__(self, op_type: str) -> Build:
         if op_type.startswith("__"):
             raise AttributeError(op_type)
 
@@ -93,4 +92,15 @@ class Builder:
             self._match.made.append(node)
             return node.output if outputs == 1 else node.outputs
 
-        return build
+        return build  # type: ignore[return-value]  # the overloads of Build say how the result depends on `outputs`
+
+
+class Build(Protocol):
+    """Builds a call of one operator."""
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # the other is meant for calls without `outputs`
+        self, *inputs: Value | None, outputs: int, **attributes: object
+    ) -> tuple[Value, ...]: ...
+    @overload
+    def __call__(self, *inputs: Value | None, **attributes: object) -> Value: ...

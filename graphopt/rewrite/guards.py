@@ -47,11 +47,19 @@ def is_detached(value: Value) -> bool:
     return value.tensor is not None and value.producer is None and value.graph is None
 
 
-def legal_operators(made: Sequence[Node]) -> str | None:
+def legal_operators(made: Sequence[Node], graph: Graph) -> str | None:
     """Every new node must be legal at the model's opset, with the element types that it gets."""
     for node in made:
-        reason = facts.accepts(node)
+        reason = facts.accepts(node, graph)
         if reason is not None:
+            return reason
+    return None
+
+
+def storable(made: Sequence[Node], results: Sequence[Value], graph: Graph) -> str | None:
+    """The graph must be able to hold every new constant."""
+    for value in (*results, *(value for node in made for value in node.inputs)):
+        if value is not None and is_detached(value) and (reason := facts.refuses_constant(graph, value.type)) is not None:
             return reason
     return None
 

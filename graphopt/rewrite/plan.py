@@ -42,7 +42,8 @@ def plan(rule: Rule, roots: tuple[Node, ...], nodes: tuple[Node, ...], bindings:
     refusal = (
         guards.unread_outputs(roots, replaced)
         or guards.visible(made, results, anchor)
-        or _type(made)
+        or guards.storable(made, results, match.graph)
+        or _type(made, match.graph)
         or guards.same_types(rule, pairs)
         or guards.keeps_an_output(roots[0], pairs)
     )
@@ -89,9 +90,9 @@ def _needed(made: list[Node], results: list[Value]) -> list[Node]:
     return kept[::-1]
 
 
-def _type(made: list[Node]) -> str | None:
+def _type(made: list[Node], graph: Graph) -> str | None:
     """Infer what the new nodes make, and ask whether each is legal."""
     for node in made:
-        for value, type in zip(node.outputs, infer_node(node), strict=True):
+        for value, type in zip(node.outputs, infer_node(node, graph), strict=True):
             value.type = type
-    return guards.legal_operators(made)
+    return guards.legal_operators(made, graph)

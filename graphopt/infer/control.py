@@ -1,0 +1,135 @@
+"""Types of what control flow and calls of local functions give, from the types inside their bodies."""
+
+from __future__ import annotations
+
+from graphopt.infer.call import InferenceRule, NotKnown, Types
+from graphopt.infer.shapes import join
+from graphopt.ir.dtype import DType
+from graphopt.ir.graph import Graph, Node
+from graphopt.ir.model import Function
+from graphopt.ir.types import SequenceType, TensorType, Type
+
+
+def called(function: Function) -> Types:
+    """What a call of a local function gives: what its body says, which `infer_model` made true for every caller."""
+    return tuple(value.type for value in function.graph.outputs)
+
+
+def body(node: Node, name: str) -> Graph:
+    """The graph in an attribute."""
+    held = node.attributes.get(name)
+    if held is None or not isinstance(held.value, Graph):
+        raise NotKnown
+    return held.value
+
+
+def if_(node: Node) -> Types:
+    """If: what both branches agree on."""
+    one, other = body(node, "then_branch").outputs, body(node, "else_branch").outputs
+    if len(one) != len(other):
+        raise NotKnown
+    return tuple(join(a.type, b.type) for a, b in zip(one, other, strict=True))
+
+
+def loop(node: Node) -> Types:
+    """Loop: carried values have the type that they start and go on with; scan outputs get one axis, as long as the loop runs."""
+    inside = body(node, "body")
+    carried = len(node.inputs) - 2
+    types: list[Type | None] = []
+    for index, value in enumerate(inside.outputs[1:]):
+        if index < carried:
+            start = node.inputs[index + 2]
+            types.append(join(None if start is None else start.type, value.type))
+        else:
+            types.append(_stacked(value.type, 0))
+    return tuple(types)
+
+
+def scan(node: Node) -> Types:
+    """Scan since opset 9: states keep their type; scan outputs get one axis."""
+    inside = body(node, "body")
+    if (node.opset or 0) < 9:
+        raise NotKnown
+    count = node.attribute("num_scan_inputs")
+    if not isinstance(count, int):
+        raise NotKnown
+    states = len(node.inputs) - count
+    axes = node.attributes.get("scan_output_axes")
+    types: list[Type | None] = []
+    for index, value in enumerate(inside.outputs):
+        if index < states:
+            start = node.inputs[index]
+            types.append(join(None if start is None else start.type, value.type))
+        else:
+            axis = 0 if axes is None else axes.value[index - states] if isinstance(axes.value, tuple) else None
+            types.append(_stacked(value.type, axis if isinstance(axis, int) else None))
+    return tuple(types)
+
+
+def sequence_map(node: Node) -> Types:
+    """SequenceMap: a sequence of what the body gives."""
+    return tuple(SequenceType(value.type) for value in body(node, "body").outputs)
+
+
+def body_types(node: Node, graph: Graph) -> Types:
+    """What is known of a subgraph's inputs before its body has been looked at: the types that the first round gets."""
+    if node.op == "Loop":
+        carried = (None if value is None else value.type for value in node.inputs[2:])
+        return TensorType(DType.int64, ()), TensorType(DType.bool, ()), *carried
+    if node.op == "Scan" and (node.opset or 0) >= 9:
+        return _scanned(node)
+    if node.op == "SequenceMap":
+        return tuple(_element(None if value is None else value.type) for value in node.inputs)
+    return (None,) * len(graph.inputs)
+
+
+def carried_types(node: Node, graph: Graph) -> Types | None:
+    """The types of a loop's body outputs that become its inputs in the next round, one for each input; None when nothing goes round."""
+    given = len(graph.inputs)
+    if node.op == "Loop":
+        return (None, None, *(value.type for value in graph.outputs[1 : given - 1]))
+    if node.op == "Scan" and (node.opset or 0) >= 9:
+        count = node.attribute("num_scan_inputs")
+        states = given - count if isinstance(count, int) else 0
+        return tuple(value.type for value in graph.outputs[:states])
+    return None
+
+
+def _stacked(type: Type | None, axis: int | None) -> Type | None:
+    if not isinstance(type, TensorType):
+        return None
+    if type.shape is None or axis is None:
+        return TensorType(type.dtype)
+    if axis < 0:
+        axis += len(type.shape) + 1
+    return TensorType(type.dtype, (*type.shape[:axis], None, *type.shape[axis:]))
+
+
+def _scanned(node: Node) -> Types:
+    count = node.attribute("num_scan_inputs")
+    axes = node.attributes.get("scan_input_axes")
+    if not isinstance(count, int):
+        return (None,) * len(node.inputs)
+    types: list[Type | None] = []
+    states = len(node.inputs) - count
+    for index, value in enumerate(node.inputs):
+        type = None if value is None else value.type
+        if index >= states and isinstance(type, TensorType):
+            axis = 0 if axes is None else axes.value[index - states] if isinstance(axes.value, tuple) else None
+            type = _without_axis(type, axis if isinstance(axis, int) else None)
+        types.append(type)
+    return tuple(types)
+
+
+def _without_axis(type: TensorType, axis: int | None) -> TensorType:
+    if type.shape is None or axis is None or not -len(type.shape) <= axis < len(type.shape):
+        return TensorType(type.dtype)
+    axis %= len(type.shape)
+    return TensorType(type.dtype, (*type.shape[:axis], *type.shape[axis + 1 :]))
+
+
+def _element(type: Type | None) -> Type | None:
+    return type.element if isinstance(type, SequenceType) else type
+
+
+RULES: dict[str, InferenceRule] = {"If": if_, "Loop": loop, "Scan": scan, "SequenceMap": sequence_map}

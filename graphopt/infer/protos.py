@@ -1,0 +1,102 @@
+"""One node as onnx's own inference and kernels want it: a NodeProto whose values are called i0, i1, ... and o0, o1, ..."""
+
+from __future__ import annotations
+
+import onnx
+
+from graphopt.infer.call import NotKnown
+from graphopt.io.types import type_from_proto, type_to_proto
+from graphopt.ir.attribute import Attribute, AttributeKind
+from graphopt.ir.dim import Dim, Size
+from graphopt.ir.graph import Node
+from graphopt.ir.tensor import Strings, Tensor
+from graphopt.ir.types import OptionalType, SequenceType, SparseTensorType, TensorType, Type
+
+_LISTS = {
+    AttributeKind.floats: "floats",
+    AttributeKind.ints: "ints",
+    AttributeKind.strings: "strings",
+    AttributeKind.tensors: "tensors",
+}
+
+
+def to_node_proto(node: Node) -> onnx.NodeProto:
+    """The node without its names. Raises NotKnown for attributes that refer to a function's, hold graphs, or are opaque."""
+    message = onnx.NodeProto(op_type=node.op_type, domain=node.domain, overload=node.overload)
+    message.input.extend("" if value is None else f"i{slot}" for slot, value in enumerate(node.inputs))
+    message.output.extend(f"o{index}" for index in range(len(node.outputs)))
+    for name, attribute in node.attributes.items():
+        message.attribute.append(_attribute(name, attribute))
+    return message
+
+
+def to_tensor_proto(tensor: Tensor, name: str = "") -> onnx.TensorProto:
+    """The tensor with its elements."""
+    message = onnx.TensorProto(name=name, data_type=int(tensor.dtype), dims=tensor.shape)
+    if isinstance(tensor.storage, Strings):
+        message.string_data.extend(tensor.storage.elements)
+    else:
+        message.raw_data = bytes(tensor.storage.view())
+    return message
+
+
+def _attribute(name: str, attribute: Attribute) -> onnx.AttributeProto:
+    value, kind = attribute.value, attribute.kind
+    if value is None:
+        raise NotKnown
+    message = onnx.AttributeProto(name=name)
+    message.type = int(kind)  # type: ignore[assignment]  # an enumerator is an int
+    if kind is AttributeKind.float:
+        message.f = value  # type: ignore[assignment]  # the kind says so
+    elif kind is AttributeKind.int:
+        message.i = value  # type: ignore[assignment]
+    elif kind is AttributeKind.string:
+        message.s = _bytes(value)
+    elif isinstance(value, Tensor):
+        message.t.CopyFrom(to_tensor_proto(value))
+    elif kind is AttributeKind.type:
+        message.tp.CopyFrom(type_to_proto(value))  # type: ignore[arg-type]  # the kind says so
+    elif kind in _LISTS and isinstance(value, tuple):
+        items = [to_tensor_proto(item) if isinstance(item, Tensor) else _bytes(item) if isinstance(item, str) else item for item in value]
+        getattr(message, _LISTS[kind]).extend(items)
+    else:
+        raise NotKnown
+    return message
+
+
+def _bytes(text: object) -> bytes:
+    return text if isinstance(text, bytes) else str(text).encode()
+
+
+def to_named_type(type: Type, symbols: dict[str, Dim]) -> onnx.TypeProto:
+    """The type with its symbolic sizes written as names, which `symbols` learns."""
+    _learn(type, symbols)
+    return type_to_proto(type, is_declared=False)
+
+
+def from_named_type(message: onnx.TypeProto, symbols: dict[str, Dim]) -> Type | None:
+    """The type again; a name that nobody gave is one that onnx made up, and says nothing."""
+    return _resolved(type_from_proto(message), symbols)
+
+
+def _learn(type: Type, symbols: dict[str, Dim]) -> None:
+    if isinstance(type, (TensorType, SparseTensorType)):
+        for size in type.shape or ():
+            if isinstance(size, Dim):
+                symbols[str(size)] = size
+    elif isinstance(type, (SequenceType, OptionalType)) and type.element is not None:
+        _learn(type.element, symbols)
+
+
+def _resolved(type: Type | None, symbols: dict[str, Dim]) -> Type | None:
+    if isinstance(type, TensorType) and type.shape is not None:
+        return TensorType(type.dtype, tuple(_size(size, symbols) for size in type.shape))
+    if isinstance(type, SequenceType):
+        return SequenceType(_resolved(type.element, symbols))
+    return OptionalType(_resolved(type.element, symbols)) if isinstance(type, OptionalType) else type
+
+
+def _size(size: Size, symbols: dict[str, Dim]) -> Size:
+    return symbols.get(size.terms[0][0]) if isinstance(size, Dim) else size
+
+

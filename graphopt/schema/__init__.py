@@ -1,0 +1,1 @@
+"""Facts about operators: arity, defaults, versions, traits, and how each opset spells them."""
