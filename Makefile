@@ -7,6 +7,7 @@
 #   make test-slow     the sweeps that take minutes
 #   make test-oldest   the tests with the oldest supported onnx, numpy and onnxruntime
 #   make wheel-test    the tests against the built wheel, away from this checkout
+#   make bench         time and memory beside the peers that are installed; BENCH='--all --check' for all of it
 #   make clean         remove what the others made
 
 PYTHON ?= python3
@@ -30,7 +31,7 @@ install = echo "installing graphopt[$(2)] into $(1)" \
 	&& $(1)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$(2)]' $(3) \
 	&& $(1)/bin/python tools/links.py
 
-.PHONY: demo test dev lint test-slow test-oldest wheel-test clean
+.PHONY: demo test dev lint test-slow test-oldest wheel-test bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.done-demo
@@ -54,6 +55,9 @@ wheel-test: $(VENV)/.done-dev
 
 test-oldest: $(OLDEST)/.done-test
 	@$(OLDEST)/bin/python -m pytest $(PYTEST_FLAGS)
+
+bench: $(VENV)/.done-test
+	@$(VENV)/bin/python bench/run.py $(BENCH)
 
 clean:
 	rm -rf $(VENV) $(OLDEST) build dist graphopt.egg-info

@@ -57,6 +57,11 @@ class Leaf(Pattern):
     where: Callable[[Value], bool] | None = None
     where_array: Callable[[Array], bool] | None = None
 
+    @property
+    def has_conditions(self) -> bool:
+        """Whether it asks for more than that there be a value."""
+        return self != Leaf(self.name)
+
     def __str__(self) -> str:
         return repr(self.equals) if self.equals is not None else self.name or "_"
 

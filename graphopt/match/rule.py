@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
+from typing import Any, Literal, TypeAlias, final
 
+from graphopt.errors import SpecError
 from graphopt.ir.dtype import DType
 from graphopt.ir.graph import Value
+from graphopt.match.check import check_patterns
 from graphopt.match.language import AnyOf, AttributePattern, Call, Chain, DTypes, Each, Leaf, Optional, Pattern, Rest, dtypes
-
-if TYPE_CHECKING:
-    pass
 
 Exactness: TypeAlias = Literal["exact", "rounding", "approximate"]
 
@@ -30,6 +29,10 @@ class Declined:
         return self._words.format(*self._values) if self._values else self._words
 
 
+class RuleError(SpecError):
+    """Code that the author of a rule wrote raised an exception; the message names the rule and where it stands."""
+
+
 Outcome: TypeAlias = "Value | tuple[Value | None, ...] | Declined | None"
 
 
@@ -40,7 +43,8 @@ class Rule:
     `name` is kebab-case; `exactness` says whether the replacement computes the same bits, the same up to rounding, or less.
     `since` and `until` bound the opset of the root's domain, both included. `dtype` restricts the element type of what the first
     root makes. `keeps_type` vouches that the replacement has the type and shape of what it replaces even where neither is known,
-    as Identity does. `file` and `line` say where the function stands.
+    as Identity does. `examples` gives models as ONNX text, for `verify-rules` where it cannot guess one from the patterns. `file` and
+    `line` say where the function stands.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Rule:
     doc: str = ""
     file: str = ""
     line: int = 0
+    examples: Callable[[], Iterable[str]] | None = None
     compiled: dict[str, Any] = field(default_factory=dict, repr=False)  # Any: the compiler keeps here what it made of the patterns
 
     @property
@@ -64,6 +69,18 @@ class Rule:
 
     def __str__(self) -> str:
         return self.name
+
+
+def guarded(rule: Rule, subject: str, where: Callable[[Any], object]) -> Callable[[Any], bool]:
+    """A condition of a rule's author: what it raises comes out as a RuleError that names the rule and the subject."""
+
+    def ask(held: Any) -> bool:  # Any: a Value, an array, an attribute of any kind
+        try:
+            return bool(where(held))
+        except Exception as error:
+            raise RuleError(f"the rule {rule} ({rule.file}:{rule.line}): {subject} raised {type(error).__name__}: {error}") from error
+
+    return ask
 
 
 def _root_ops(pattern: Pattern) -> list[str]:
@@ -108,6 +125,7 @@ def rule(
     until: int | None = None,
     dtype: DTypes | None = None,
     keeps_type: bool = False,
+    examples: Callable[[], Iterable[str]] | None = None,
 ) -> Callable[[Callable[..., Outcome]], Rule]:
     """Make a rule of a function: its parameters after the first are the names that the patterns bind.
 
@@ -123,8 +141,12 @@ def rule(
     def make(action: Callable[..., Outcome]) -> Rule:
         if not patterns:
             raise TypeError(f"the rule {action.__name__} has no pattern")
+        called = name or action.__name__.replace("_", "-")
         for pattern in patterns:
             _root_ops(pattern)
+        check_patterns(called, patterns)
+        if until is not None and until < since:
+            raise TypeError(f"the rule {called} is for no opset: since={since}, until={until}")
         bound: dict[str, None] = {}
         for pattern in patterns:
             bound |= bound_names(pattern)
@@ -134,7 +156,7 @@ def rule(
             raise TypeError(f"the rule {action.__name__} asks for {', '.join(missing)}; its pattern binds {', '.join(bound) or 'nothing'}")
         code = getattr(action, "__code__", None)
         return Rule(
-            name or action.__name__.replace("_", "-"),
+            called,
             patterns,  # type: ignore[arg-type]  # _root_ops accepted each
             action,
             exactness,
@@ -146,6 +168,7 @@ def rule(
             inspect.getdoc(action) or "",
             code.co_filename if code else "",
             code.co_firstlineno if code else 0,
+            examples,
         )
 
     return make

@@ -68,8 +68,8 @@ class Signature:
         """The signature of a model."""
         graph = model.graph
         return cls(
-            {value.name: str(value.type) for value in graph.inputs if not value.overridable},
-            {value.name: str(value.type) for value in graph.inputs if value.overridable},
+            {value.name: _declared(value.type) for value in graph.inputs if not value.overridable},
+            {value.name: _declared(value.type) for value in graph.inputs if value.overridable},
             [(name, _element(graph, index)) for index, name in enumerate(graph.output_names)],
             dict(model.opsets),
             tuple(".".join(filter(None, key)) for key in model.functions),
@@ -83,6 +83,13 @@ class Signature:
         if not all(map(_same_output, self.outputs, later.outputs)) or len(self.outputs) != len(later.outputs):
             found.append(f"the outputs were {_listed(self.outputs)}, they are {_listed(later.outputs)}")
         return found + _differences("opset of the domain", self.opsets, later.opsets)
+
+
+def _declared(type: Type | None) -> str:
+    """A type as the model declares it: the symbols that inference gives to unknown sizes (`?x.0`) are none of the model's."""
+    if not isinstance(type, TensorType) or type.shape is None:
+        return str(type or "?")
+    return str(replace(type, shape=tuple(None if str(size).startswith("?") else size for size in type.shape)))
 
 
 def _element(graph: Graph, index: int) -> str:
