@@ -1,0 +1,34 @@
+"""Is it still right? Comparison of two models by running them, the rules' own tests, and what is to blame when something differs.
+
+Nothing is imported before it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from graphopt.verify.comparison import compare as compare
+    from graphopt.verify.culprit import Culprit as Culprit
+    from graphopt.verify.culprit import find_culprit as find_culprit
+    from graphopt.verify.result import Comparison as Comparison
+    from graphopt.verify.result import Verdict as Verdict
+
+_HOMES = {
+    "compare": "comparison",
+    "Comparison": "result",
+    "Verdict": "result",
+    "Culprit": "culprit",
+    "find_culprit": "culprit",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
