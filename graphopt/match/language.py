@@ -42,9 +42,12 @@ class Pattern:
 class Leaf(Pattern):
     """Any value that meets the conditions; used twice, it is the same value twice.
 
-    `shape` names dimensions: a name means the same size wherever it stands in the rule, a number that size, None any size, `...`
-    any number of further ones. `into` asks that the value broadcasts into these dimensions without growing them (at most their rank, each
-    dimension from the right equal or 1). `constant` excludes what a caller may override. `equals` is a scalar constant.
+    Small constants with equal bytes are the same value; leaves without a name are independent of each other. `shape` names
+    dimensions: a name means the same size wherever it stands in the rule, a number that size, None any size, `...` any number of
+    further ones; an unknown dimension equals nothing. `into` asks that the value broadcasts into these dimensions without growing
+    them (at most their rank, each dimension from the right equal or 1). `constant` excludes what a caller may override. `equals` is
+    a constant with one element: whole numbers exactly, others as the constant's type rounds them (see `conditions.is_number`). The
+    author's conditions are asked last, when all else matches, so that elements are not read in vain.
     """
 
     name: str | None = None
@@ -109,18 +112,23 @@ class AnyOf(Pattern):
 
 @dataclass(frozen=True, slots=True)
 class Chain(Pattern):
-    """Operands joined by one associative and commutative operator, in every grouping and order."""
+    """Two to six operands joined by one associative and commutative operator, in every grouping and order."""
 
     op: str
     operands: tuple[Pattern, ...]
 
     def __str__(self) -> str:
-        return f"{self.op}*({', '.join(map(str, self.operands))})"
+        name = {"Mul": "product", "Add": "sum_of"}.get(self.op, self.op)
+        return f"{name}({', '.join(map(str, self.operands))})"
 
 
 @dataclass(frozen=True, slots=True)
 class AttributePattern:
-    """An attribute whose value is bound to `name`; `where` must hold of it. An absent attribute has its schema default."""
+    """An attribute whose value is bound to `name`; `where` must hold of it.
+
+    An absent attribute has its schema default, None when there is none; `where` is not asked of None, which fails it. An attribute
+    that the caller of a function supplies is unknown and matches nothing.
+    """
 
     name: str
     where: Callable[[Any], bool] | None = None  # Any: an attribute may hold any kind, the condition knows which
@@ -133,7 +141,10 @@ class AttributePattern:
 class Call(Pattern):
     """A call of an operator, spelled as the newest opset spells it.
 
-    `key` is the identity of the call: its copies (`.out(1)`) match the same node. Inputs beyond those listed must be absent.
+    `key` is the identity of the call: its copies (`.out(1)`), and the call used twice, match the same node, while two calls are two
+    nodes. Inputs beyond those listed must be absent; attributes that are not listed may be anything. What an inner call makes is read
+    by the match alone, as often as it stands in the pattern, unless the call is `kept()`: then it stays in the graph, and what feeds
+    it stays as well.
     """
 
     op_type: str

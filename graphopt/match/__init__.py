@@ -1,0 +1,67 @@
+"""The pattern language and its compiler. Start at `rule` and `op`; the other names are what a pattern may say.
+
+>>> from graphopt.match import op, rule, tensor
+"""
+
+from graphopt.match.language import (
+    FLOATING,
+    NUMERIC,
+    AnyOf,
+    AttributePattern,
+    Call,
+    Chain,
+    Each,
+    Leaf,
+    Optional,
+    Pattern,
+    Rest,
+    any_of,
+    attr,
+    const,
+    domain,
+    each,
+    op,
+    opt,
+    ordered,
+    product,
+    rest,
+    sum_of,
+    tensor,
+)
+from graphopt.match.match import Builder, CannotSpell, Match
+from graphopt.match.rule import Declined, Exactness, Outcome, Rule, RuleError, rule
+
+__all__ = [
+    "FLOATING",
+    "NUMERIC",
+    "AnyOf",
+    "AttributePattern",
+    "Builder",
+    "Call",
+    "CannotSpell",
+    "Chain",
+    "Declined",
+    "Each",
+    "Exactness",
+    "Leaf",
+    "Match",
+    "Optional",
+    "Outcome",
+    "Pattern",
+    "Rest",
+    "Rule",
+    "RuleError",
+    "any_of",
+    "attr",
+    "const",
+    "domain",
+    "each",
+    "op",
+    "opt",
+    "ordered",
+    "product",
+    "rest",
+    "rule",
+    "sum_of",
+    "tensor",
+]
