@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
 from typing import ClassVar, Final
 
 from graphopt.infer import CannotEvaluate, evaluate, infer_node, result_bytes
@@ -14,6 +16,7 @@ from graphopt.pipeline.options import ByteSize
 from graphopt.schema import facts
 
 UNCOUNTED: Final = 256  # bytes: shapes, axes and scalars, which cost what their nodes cost, and let more be folded
+SAMPLE: Final = 256  # nodes from which the size of the others is estimated
 SAME_BYTES: Final = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})  # the result is the operand, seen otherwise
 OF_SHAPE: Final = frozenset({"Shape", "Size"})  # known as soon as the dimensions are, whatever the elements
 
@@ -25,8 +28,8 @@ class FoldConstants(Pass):
     Before:  s = Shape(x); n = Gather(s, 0); y = Reshape(z, Concat(n, -1))        x: (2, 3)
     After:   y = Reshape(z, c)                                                    c = [2, -1]
     Keeps:   random, unknown and quantizing operators, control flow, calls of local functions; element types. The file grows by no
-             more than the budget: what a fold puts in, less the operands that nobody else reads (results of up to 256 bytes are not
-             counted). A result becomes an initializer under the name that it had, or a Constant node where there can be no
+             more than the budget: what all folds put in, less the operands that nobody else reads and the nodes that are gone since the
+             run began (a result of up to 256 bytes is always put in). A result becomes an initializer under the name that it had, or a Constant node where there can be no
              initializers. Big results are computed again when they are written, and not kept in memory. Exact: the operators' reference
              implementation in the operator's own element type.
     """
@@ -66,9 +69,10 @@ class Folder:
                 return
         if not any(node.inputs) or not facts.is_foldable(node):
             return
-        budget = self.options.max_growth - self.context.spent.get(self.options, 0) + freed_by(node)
-        limit = min(max(budget, UNCOUNTED), int(self.options.max_tensor))
+        limit = UNCOUNTED
         expected = result_bytes(node)
+        if expected is None or expected > limit:
+            limit = min(max(limit, self.budget() + freed_by(node)), int(self.options.max_tensor))
         if expected is not None and expected > limit:
             self.decline(node, f"the result would have {expected} bytes, {limit} are allowed")
             return
@@ -89,9 +93,8 @@ class Folder:
         """Let a node be its results, and drop the operands that only it read."""
         if not self.context.observer.may_apply(self.options.name, node):
             return
-        size = sum(tensor.nbytes for tensor in results)
-        if size > UNCOUNTED:
-            self.context.spent[self.options] = self.context.spent.get(self.options, 0) + max(0, size - freed_by(node))
+        grown = sum(tensor.nbytes for tensor in results) - freed_by(node)
+        self.context.spent[self.options] = self.context.spent.get(self.options, 0) + grown
         operands = dict.fromkeys(value for value in node.inputs if value is not None and value.const is not None)
         self.context.editor.make_constant(node, results)
         for value in operands:
@@ -101,6 +104,17 @@ class Folder:
                 self.context.editor.erase(value.producer)
         self.changes += 1
         self.context.observer.applied(self.options.name, node, ())
+
+    def budget(self) -> int:
+        """How many bytes may still be put in: the option's, less what was, plus what the nodes took that are gone since the run began."""
+        gone = self.context.nodes - len(self.context.model.graph)
+        return int(self.options.max_growth) - self.context.spent.get(self.options, 0) + gone * self.node_bytes
+
+    @cached_property
+    def node_bytes(self) -> int:
+        """About how many bytes a node of this model takes."""
+        some = list(islice(self.context.model.graph, SAMPLE))
+        return sum(map(written_size, some)) // len(some) if some else 0
 
     def decline(self, node: Node, reason: str) -> None:
         self.context.observer.declined(self.options.name, node, reason.__str__)
@@ -127,6 +141,13 @@ def freed_by(node: Node) -> int:
     """How many bytes of constants nobody reads any more when this node is gone."""
     operands = dict.fromkeys(value for value in node.inputs if value is not None)
     return sum(value.const.nbytes for value in operands if value.const is not None and list(value.users) == [node])
+
+
+def written_size(node: Node) -> int:
+    """About how many bytes the node itself takes in a file: names, operator, attributes, metadata, two for each to say what it is."""
+    texts = [node.name, node.op_type, node.doc, *node.attributes, *node.metadata, *node.metadata.values()]
+    texts += [value.name for value in (*node.inputs, *node.outputs) if value is not None]
+    return sum(len(text) + 2 for text in texts)
 
 
 def contradiction(node: Node, results: Sequence[Tensor]) -> str | None:

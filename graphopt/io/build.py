@@ -106,9 +106,10 @@ class Builder:
         return value
 
     def _outputs(self, names: Iterable[str], graph: Graph, scope: Scope, outer: tuple[Scope, ...], where: str) -> None:
-        graph.output_names = tuple(names)
+        wanted = tuple(names)
+        graph.output_names = wanted
         values = []
-        for index, name in enumerate(graph.output_names):
+        for index, name in enumerate(wanted):
             value = scope.get(name) or self._outer(name, outer)
             if value is None:
                 if outer and not self.sort:

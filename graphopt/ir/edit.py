@@ -44,11 +44,19 @@ class Editor:
     A node that is in no graph (just built, or erased) counts as no reader: building one changes nothing.
     """
 
-    __slots__ = ("listener", "model")
+    __slots__ = ("_operators", "listener", "model")
 
     def __init__(self, model: Model, listener: Listener | None = None) -> None:
         self.model = model
         self.listener = listener
+        self._operators: set[str] | None = None
+
+    @property
+    def operators(self) -> set[str]:
+        """The operators that the model calls, and perhaps some that it called before: what is not among them need not be looked for."""
+        if self._operators is None:
+            self._operators = {node.op for graph in self.model.graphs() for node in graph}
+        return self._operators
 
     # ---- nodes
 
@@ -61,6 +69,10 @@ class Editor:
             raise InternalError(f"{node!r} is inserted twice")
         following = before if before is not None else graph.exit
         self._link(node, graph, following)
+        if self._operators is not None:
+            self._operators.add(node.op)
+            for inner in node.subgraphs:
+                self._operators.update(held.op for each in inner.walk() for held in each)
         for value in node.inputs:
             if value is not None:
                 value.users[node] = value.users.get(node, 0) + 1

@@ -184,13 +184,13 @@ class Graph:
     holds this graph; `function` the local function whose body it is; both None for the main graph.
     """
 
-    __slots__ = ("exit", "function", "initializers", "inputs", "model", "name", "origin", "output_names", "owner", "size")
+    __slots__ = ("_output_names", "exit", "function", "initializers", "inputs", "model", "name", "origin", "owner", "size")
 
     def __init__(self, name: str, model: Model, *, owner: Node | None = None, function: Function | None = None) -> None:
         self.name, self.model, self.owner, self.function = name, model, owner, function
         self.inputs: list[Value] = []
         self.initializers: dict[str, Value] = {}
-        self.output_names: tuple[str, ...] = ()
+        self._output_names: tuple[str, ...] = ()
         self.exit = Node(EXIT, (), 0)
         self.exit.graph = self
         self.exit.previous = self.exit.next = self.exit  # a ring: the graph is empty when exit follows itself
@@ -201,6 +201,15 @@ class Graph:
     def outputs(self) -> tuple[Value, ...]:
         """The graph's outputs in their order; `output_names` are the names they must keep."""
         return self.exit.inputs  # type: ignore[return-value]  # an output is never absent
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """What the outputs are called. Callers know them by it; whoever owns a subgraph counts them, so there any name will do."""
+        return self._output_names if self.owner is None else tuple(value.name for value in self.outputs)
+
+    @output_names.setter
+    def output_names(self, names: tuple[str, ...]) -> None:
+        self._output_names = names
 
     @property
     def parent(self) -> Graph | None:

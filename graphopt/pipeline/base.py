@@ -32,10 +32,12 @@ class Context:
     model: Model
     observer: Observer = field(default_factory=Observer)
     editor: Editor = field(init=False)
+    nodes: int = field(init=False)  # how many the main graph had when the run began
     spent: dict[Pass, int] = field(default_factory=dict)  # of a budget for the whole run, by the pass that has it
 
     def __post_init__(self) -> None:
         self.editor = Editor(self.model)
+        self.nodes = len(self.model.graph)
 
 
 @dataclass(frozen=True)

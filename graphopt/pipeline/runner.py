@@ -13,7 +13,7 @@ from graphopt.infer.model import infer_model
 from graphopt.ir.graph import Graph, Node
 from graphopt.ir.model import Model
 from graphopt.observe.observer import Observer
-from graphopt.pipeline.base import Context, Pass
+from graphopt.pipeline.base import Context, Pass, RulePass
 from graphopt.pipeline.pipeline import ROUNDS, Fixpoint, LevelStep, Pipeline, Skip, Step
 from graphopt.pipeline.registry import Registry, installed
 
@@ -153,6 +153,8 @@ class _Run:
                     self.repeat(task)
                 else:
                     self.one(task)
+                if isinstance(task, RulePass):
+                    unchanged_since[position] = self.changes  # its rules ran until none applied
                 if self.changes != before:
                     changed.append(task.text if isinstance(task, Loop) else task.name)
             if not changed:

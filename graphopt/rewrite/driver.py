@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, final
 
 from graphopt.errors import InternalError
@@ -26,41 +26,63 @@ def apply_rules(graph: Graph, rules: Iterable[Rule], editor: Editor, observer: O
     rules alternate without end, naming them.
     """
     redefined = shadowed(graph)
-    usable = tuple(rule for rule in rules if not redefined & operators_of(rule))
-    return _Run(graph, usable, editor, observer).run() if usable else 0
+    usable = tuple(rule for rule in rules if not redefined or not redefined & operators_of(rule))
+    index = _index(usable, tuple(graph.opsets.items()))
+    if index.roots.isdisjoint(editor.operators):
+        return 0
+    return _Run(graph, usable, index, editor, observer).run()
+
+
+@lru_cache(maxsize=256)
+def _index(rules: tuple[Rule, ...], opsets: tuple[tuple[str, int], ...]) -> RuleIndex:
+    return RuleIndex(rules, dict(opsets))
 
 
 @final
 class _Run(Listener):
     """One run to a fixpoint: the worklist, kept current by listening to the edits."""
 
-    def __init__(self, graph: Graph, rules: tuple[Rule, ...], editor: Editor, observer: Observer) -> None:
-        self.graph, self.editor, self.observer = graph, editor, observer
-        self.index = RuleIndex(rules, graph.opsets)
+    def __init__(self, graph: Graph, rules: tuple[Rule, ...], index: RuleIndex, editor: Editor, observer: Observer) -> None:
+        self.graph, self.index, self.editor, self.observer = graph, index, editor, observer
+        self.roots = index.roots
         self.attempts = {rule: partial(self.attempt, rule) for rule in rules}
         self.queue: deque[Node] = deque()
         self.queued: set[Node] = set()
         self.applied: list[str] = []
 
     def run(self) -> int:
-        for graph in self.graph.walk():
-            for node in graph:
-                if self.index.is_root(node):
-                    self.queue.append(node)
-        self.queued.update(self.queue)
-        limit = ROUNDS * (len(self.queue) + 50)
         outer, self.editor.listener = self.editor.listener, self
         try:
-            while self.queue:
-                node = self.queue.popleft()
-                self.queued.discard(node)
-                if node.graph is not None:
-                    self.visit(node)
-                if len(self.applied) > limit:
-                    raise self.endless()
+            self.fill()
+            limit = ROUNDS * (len(self.queue) + 50)
+            seen = -1
+            while seen != len(self.applied):
+                seen = len(self.applied)
+                self.drain(limit)
+                if not self.index.has_several_roots or seen == len(self.applied):
+                    break
+                self.fill()  # a change beside one root is not traced to the others
         finally:
             self.editor.listener = outer
         return len(self.applied)
+
+    def fill(self) -> None:
+        """Put every node on the worklist that may be a first root."""
+        for graph in self.graph.walk():
+            for node in graph:
+                if node.op in self.roots:
+                    self.queue.append(node)
+        self.queued.update(self.queue)
+
+    def drain(self, limit: int) -> None:
+        """Visit what is on the worklist, and what that puts there, until nothing is left."""
+        while self.queue:
+            node = self.queue.popleft()
+            self.queued.discard(node)
+            if node.graph is not None:
+                self.visit(node)
+            if len(self.applied) > limit:
+                raise self.endless()
 
     def visit(self, node: Node) -> None:
         for rule, matcher in self.index.candidates(node):
@@ -157,7 +179,7 @@ class _Run(Listener):
                 self.enqueue(value.producer)
 
     def enqueue(self, node: Node) -> None:
-        if node not in self.queued and node.graph is not None and self.index.is_root(node):
+        if node.op in self.roots and node not in self.queued and node.graph is not None:
             self.queued.add(node)
             self.queue.append(node)
 
@@ -166,7 +188,9 @@ class _Run(Listener):
         self.enqueue(node)
         edge = [node]
         for _ in range(self.index.depth - 1):
-            reached = {reader: None for here in edge if self.index.is_inner(here) for value in here.outputs for reader in value.users}
-            edge = [reader for reader in reached if reader.graph is not None]
+            edge = [here for here in edge if self.index.is_inner(here)]
+            if not edge:
+                return
+            edge = list(dict.fromkeys(reader for here in edge for value in here.outputs for reader in value.users))
             for reader in edge:
                 self.enqueue(reader)

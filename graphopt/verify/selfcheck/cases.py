@@ -19,7 +19,6 @@ from graphopt.verify.selfcheck.values import Kind, ordinary, special
 FORMS = (
     "plain", "symbolic", "plain", "read on", "own symbols", "constant nodes", "batch", "branch", "unknown", "function", "IR 3",
 )  # fmt: skip
-BUDGET = 14  # feeds of one model
 
 
 @dataclass(slots=True)
@@ -179,8 +178,11 @@ def feedings(case: Case, numbers: np.random.Generator, *, wide: bool) -> Iterato
     yield "as drawn", case.feeds
     finite, limit = _tamed(case.model)
     ports = list(case.model.graph.input)
-    yield "other numbers", {p.name: _refill(p.name, case, case.feeds.get(p.name), numbers, p) for p in ports}
-    for i in range(3):
+    if any(p.name not in case.feeds for p in ports):
+        yield "overridden", {p.name: _refill(p.name, case, case.feeds.get(p.name), numbers, p) for p in ports}
+    else:
+        yield "other numbers", {p.name: _refill(p.name, case, case.feeds.get(p.name), numbers, p) for p in ports}
+    for i in range(2):
         made = {}
         for port in ports:
             old = case.feeds.get(port.name)
@@ -192,8 +194,6 @@ def feedings(case: Case, numbers: np.random.Generator, *, wide: bool) -> Iterato
             if limit and made[port.name].dtype.kind in "iuf":
                 made[port.name] = np.clip(made[port.name], -limit if made[port.name].dtype.kind != "u" else 0, limit)
         yield f"special values {i}", made
-    if any(p.name not in case.feeds for p in ports):
-        yield "overridden", {p.name: _refill(p.name, case, case.feeds.get(p.name), numbers, p) for p in ports}
     yield from _resized(case, ports, numbers)
 
 
@@ -236,7 +236,7 @@ def _resized(case: Case, ports: list[ValueInfoProto], numbers: np.random.Generat
     tried = [dict.fromkeys(free, 1), dict.fromkeys(free, 4)]
     tried += [{**free, symbol: size} for symbol in free for size in (1, free[symbol] + 2) if size != free[symbol]]
     tried += [{**dict.fromkeys(free, 1), symbol: 3} for symbol in free]
-    for sizes in tried[: 2 * BUDGET]:
+    for sizes in tried:
         made = {}
         for port in ports:
             if port.name not in case.feeds:

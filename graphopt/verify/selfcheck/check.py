@@ -2,7 +2,7 @@
 
 >>> report = check_rule(matmul_add_to_gemm)            # doctest: +SKIP
 >>> print(report)                                      # doctest: +SKIP
-matmul-add-to-gemm: holds (rounding; fired in 43 of 64 variants and 12 of 260 near misses)
+matmul-add-to-gemm: holds (rounding; fired in 43 of 56 variants and 12 of 180 near misses)
 """
 
 from __future__ import annotations
@@ -90,6 +90,9 @@ class _Check:
     # ---- variants
 
     def variants(self, found: list[Structure]) -> Iterator[tuple[Sample, str, str]]:
+        if self.rule.examples is not None:
+            for sample in samples_of_examples(self.rule.examples, self.seed):
+                yield sample, "plain", sample.structure
         left = max(self.effort.variants, len(found))
         for structure, setting, form, seed in plans(self.rule, found, 2 * left, self.seed) if found else ():
             sample = self.instantiated(structure, setting, seed)
@@ -100,10 +103,6 @@ class _Check:
                 left -= 1
             if not left:
                 break
-        examples = self.rule.examples
-        if examples is not None:
-            for sample in samples_of_examples(examples, self.seed):
-                yield sample, "plain", sample.structure
 
     def instantiated(self, structure: Structure, setting: Setting, seed: int) -> Sample | None:
         """A sample, with the setting's wishes given up one after the other."""

@@ -17,7 +17,7 @@ from graphopt.match.language import AttributePattern, Leaf
 from graphopt.schema import facts
 from graphopt.verify.selfcheck.structure import Output, Site, Symbol
 from graphopt.verify.selfcheck.validity import tensor_dtype
-from graphopt.verify.selfcheck.values import ANY, Kind, constants
+from graphopt.verify.selfcheck.values import ANY, Kind, constants, ordinary
 
 if TYPE_CHECKING:
     from graphopt.verify.selfcheck.instantiate import Sampler
@@ -167,9 +167,12 @@ class Leaves:
         if data is not None:
             tried = [("", data)]
         else:
-            first, *others = constants(kind, dtype, shape, self.numbers)
-            self.chance.shuffle(others)
-            tried = [("", first[1]), *others] if self.chance.random() < 0.6 or not symbol.is_constant else [*others, ("", first[1])]
+            tried = [("", ordinary(kind, dtype, shape, self.numbers))]
+            is_free = all(leaf.where is None and leaf.where_array is None for leaf in symbol.conditions)
+            if not is_free or (symbol.is_constant and self.chance.random() < 0.4):
+                others = constants(kind, dtype, shape, self.numbers)
+                self.chance.shuffle(others)
+                tried = [*others, *tried] if self.chance.random() < 0.5 or is_free else [*tried, *others]
         conditions = [leaf.where_array for leaf in symbol.conditions if leaf.where_array is not None]
         if self.is_relaxed(symbol, "where"):
             conditions = []

@@ -35,7 +35,7 @@ class Effort:
     near_misses: int
 
 
-EFFORTS: Final = {"normal": Effort(64, 28, 10, 260), "thorough": Effort(600, 300, 60, 6000)}
+EFFORTS: Final = {"normal": Effort(56, 28, 9, 180), "thorough": Effort(600, 300, 60, 6000)}
 Option = TypeVar("Option")
 
 

@@ -101,8 +101,8 @@ def _extremes(dtype: DType) -> tuple[float, ...]:
 
 
 def constants(kind: Kind, dtype: DType, shape: tuple[int, ...], numbers: np.random.Generator) -> list[tuple[str, Array]]:
-    """Contents that a constant may have, the ordinary one first: what a `where=` asks for is usually among them."""
-    found = [("ordinary", ordinary(kind, dtype, shape, numbers))]
+    """Contents that a constant may have besides ordinary ones: what a `where=` asks for is usually among them."""
+    found: list[tuple[str, Array]] = []
     if kind.family == "index" or dtype is DType.string:
         return found
     positive = ordinary(Kind("positive"), dtype, shape, numbers)
