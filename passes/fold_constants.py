@@ -29,9 +29,9 @@ class FoldConstants(Pass):
     After:   y = Reshape(z, c)                                                    c = [2, -1]
     Keeps:   random, unknown and quantizing operators, control flow, calls of local functions; element types. The file grows by no
              more than the budget: what all folds put in, less the operands that nobody else reads and the nodes that are gone since the
-             run began (a result of up to 256 bytes is always put in). A result becomes an initializer under the name that it had, or a Constant node where there can be no
-             initializers. Big results are computed again when they are written, and not kept in memory. Exact: the operators' reference
-             implementation in the operator's own element type.
+             run began (a result of up to 256 bytes is always put in). A result becomes an initializer under the name that it had, or a
+             Constant node where there can be no initializers. Big results are computed again when they are written, and not kept in
+             memory. Exact: the operators' reference implementation in the operator's own element type.
     """
 
     name: ClassVar[str] = "fold-constants"

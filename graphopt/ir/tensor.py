@@ -69,7 +69,7 @@ class MappedFile:
         return self._view
 
     def reopen(self) -> int | None:
-        """A new descriptor of this very file, for the system to copy from; the caller closes it. None when the path leads elsewhere by now."""
+        """A new descriptor of this very file, for the system to copy from; the caller closes it. None when the path leads elsewhere."""
         try:
             descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         except OSError:

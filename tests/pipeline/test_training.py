@@ -28,12 +28,14 @@ def test_a_model_with_training_info_stays_as_it_is() -> None:
 
 def test_that_is_said() -> None:
     class Told(Observer):
-        messages: list[str] = []
+        def __init__(self) -> None:
+            self.messages: list[str] = []
 
         def warned(self, source: str, message: str) -> None:
             self.messages.append(message)
 
     model = graphopt.Model("g", opsets={"": 20})
     model.trains = True
-    run_pipeline(Pipeline.parse("level1"), model, Told())
-    assert any("training_info" in message for message in Told.messages)
+    told = Told()
+    run_pipeline(Pipeline.parse("level1"), model, told)
+    assert any("training_info" in message for message in told.messages)

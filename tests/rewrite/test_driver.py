@@ -69,7 +69,7 @@ def abs_to_relu_sum(m: Match, x: Value) -> Value:
 
 def test_a_rewrite_that_makes_room_for_another_is_followed_by_it() -> None:
     model = run("(float[2] x) => (float[2] y) { a = Neg(x) b = Abs(a) c = Abs(b) d = Neg(c) e = Neg(d) y = Neg(e) }", neg_neg, abs_abs)
-    assert operators(model) == ["Neg", "Abs", "Neg"][:1] + ["Abs", "Neg"]
+    assert operators(model) == ["Neg", "Abs", "Neg"]
 
 
 def test_a_long_chain_collapses_in_one_run() -> None:
@@ -81,7 +81,8 @@ def test_a_long_chain_collapses_in_one_run() -> None:
 
 
 def test_new_nodes_take_the_names_and_the_metadata_of_what_they_replace() -> None:
-    model = parse_text('<ir_version: 10, opset_import: ["" : 20]>\ng (float[2] x) => (float[2] y) { [one] a = Abs(x) [two] b = Abs(a) y = Neg(b) }')
+    head = '<ir_version: 10, opset_import: ["" : 20]>'
+    model = parse_text(head + " g (float[2] x) => (float[2] y) { [one] a = Abs(x) [two] b = Abs(a) y = Neg(b) }")
     infer_model(model)
     first, second, _ = model.graph
     first.metadata["where"], second.metadata["what"] = "layer 1", "second"
@@ -133,7 +134,7 @@ def test_rules_that_undo_each_other_are_named() -> None:
     def to_neg(m: Match, x: Value) -> Value:
         return m.op.Neg(x)
 
-    with pytest.raises(InternalError, match="to-mul, to-neg|to-neg, to-mul"):
+    with pytest.raises(InternalError, match=r"to-mul, to-neg|to-neg, to-mul"):
         run("(float[2] x) => (float[2] y) { y = Neg(x) }", to_mul, to_neg)
 
 
