@@ -6,9 +6,10 @@ import logging
 import os
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, overload
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, overload
 
 from graphopt.errors import SpecError
+from graphopt.interop.graphsurgeon import SurgeonGraph, from_graphsurgeon, is_surgeon_graph, to_graphsurgeon
 from graphopt.io import load, save, to_proto
 from graphopt.ir.model import Model
 from graphopt.observe.observer import Observer
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 FilePath: TypeAlias = "str | os.PathLike[str]"
+Surgeons = TypeVar("Surgeons", bound=SurgeonGraph)
 
 __all__ = ["load", "optimize", "optimize_file", "save"]
 
@@ -47,12 +49,17 @@ def optimize(source: FilePath | Model, level: int = 1, *, pipeline: Pipeline | s
              verify_each: bool = False, observer: Observer | None = None, report: FilePath | None = None,
              reproducer: FilePath | None = None) -> Model: ...
 @overload
-def optimize(source: ModelProto | bytes | FilePath | Model, level: int = 1, *, output: FilePath, pipeline: Pipeline | str | None = None,
-             only: Collection[str] = (), skip: Collection[str] = (), initializers_are_constants: bool = False,
-             allow_outside: bool = False, verify: bool = False, verify_each: bool = False, observer: Observer | None = None,
-             report: FilePath | None = None, reproducer: FilePath | None = None) -> Path: ...
+def optimize(source: Surgeons, level: int = 1, *, pipeline: Pipeline | str | None = None, only: Collection[str] = (),
+             skip: Collection[str] = (), initializers_are_constants: bool = False, allow_outside: bool = False, verify: bool = False,
+             verify_each: bool = False, observer: Observer | None = None, report: FilePath | None = None,
+             reproducer: FilePath | None = None) -> Surgeons: ...
+@overload
+def optimize(source: ModelProto | bytes | FilePath | Model | SurgeonGraph, level: int = 1, *, output: FilePath,
+             pipeline: Pipeline | str | None = None, only: Collection[str] = (), skip: Collection[str] = (),
+             initializers_are_constants: bool = False, allow_outside: bool = False, verify: bool = False, verify_each: bool = False,
+             observer: Observer | None = None, report: FilePath | None = None, reproducer: FilePath | None = None) -> Path: ...
 def optimize(
-    source: ModelProto | bytes | FilePath | Model,
+    source: ModelProto | bytes | FilePath | Model | SurgeonGraph,
     level: int = 1,
     *,
     output: FilePath | None = None,
@@ -66,12 +73,13 @@ def optimize(
     observer: Observer | None = None,
     report: FilePath | None = None,
     reproducer: FilePath | None = None,
-) -> ModelProto | bytes | Model | Path:
+) -> ModelProto | bytes | Model | SurgeonGraph | Path:
     """A smaller and faster model that computes the same and has the same inputs and outputs.
 
     Of a ModelProto it returns a new one and leaves yours alone; of the bytes of one, bytes. Of a path it returns a `Model`, whose weights
-    stay in the file until `save` copies them. A `Model` is optimized in place and returned. With `output` the result is written there,
-    and its path returned, whatever the source was; input and output may be the same file.
+    stay in the file until `save` copies them. A `Model` is optimized in place and returned. Of a Graph of onnx-graphsurgeon it returns a
+    new one, which `graphopt.interop.graphsurgeon` makes; what such a graph cannot hold is listed there. With `output` the result is
+    written there, and its path returned, whatever the source was; input and output may be the same file.
 
     level: which levels of passes run, 1 to this one; 0 runs none.
     pipeline: what runs instead of a level, as an object or as text: `"level1, fuse-matmul-add"`.
@@ -93,9 +101,10 @@ def optimize(
     PosixPath('smaller.onnx')
     """
     path = Path(source) if isinstance(source, (str, os.PathLike)) else None
+    chosen = _pipeline(pipeline, level)  # the caller's mistakes first: exporting a graph may take long
     job = Job(
-        path if path is not None else source,
-        _pipeline(pipeline, level),
+        path if path is not None else from_graphsurgeon(source) if is_surgeon_graph(source) else source,
+        chosen,
         installed(),
         output=None if output is None else Path(output),
         only=_names(only, "only"),
@@ -112,6 +121,9 @@ def optimize(
         return job.output
     if path is not None or isinstance(source, Model):
         return model
+    if is_surgeon_graph(source):
+        given_back: SurgeonGraph = to_graphsurgeon(model)  # graphsurgeon ships no types
+        return given_back
     message = to_proto(model)
     return message.SerializeToString() if isinstance(source, bytes) else message
 
