@@ -17,6 +17,7 @@ from graphopt.ir.attribute import Attribute, AttributeKind, Opaque
 from graphopt.ir.graph import DEFAULT_DOMAINS, Graph, Node, Value
 from graphopt.ir.model import Function, Model
 from graphopt.ir.tensor import Tensor
+from graphopt.ir.types import TensorType, Type
 
 LIMIT = (1 << 31) - 1  # protobuf reads and writes no message of 2 GiB
 _WITH_GRAPHS = (AttributeKind.graph, AttributeKind.graphs)
@@ -315,15 +316,28 @@ def _value_info(message: onnx.GraphProto | onnx.FunctionProto, graph: Graph, ori
     unchanged: list[onnx.ValueInfoProto] = []
     for info, type in zip(origin.message.value_info, origin.types, strict=True):
         value = named.get(info.name)
-        if (value is None and info.name not in origin.bound) or (value is not None and value.type == type):
+        if (value is None and info.name not in origin.bound) or (value is not None and _may_be(value.type, type)):
             unchanged.append(info)
-        elif value is not None and value.type is not None:
+        elif value is not None:
             message.value_info.extend(unchanged)
             unchanged = []
             written = message.value_info.add()
             copy_without(info, written, {"type"})
             written.type.CopyFrom(type_to_proto(value.type))
     message.value_info.extend(unchanged)
+
+
+def _may_be(known: Type | None, declared: Type | None) -> bool:
+    """Whether a declared type can be true of a value of which `known` was found out; what was declared beyond that stays declared."""
+    if known is None or known == declared:
+        return True
+    if not isinstance(known, TensorType) or not isinstance(declared, TensorType) or known.dtype != declared.dtype:
+        return False
+    if known.shape is None or declared.shape is None:
+        return True
+    return len(known.shape) == len(declared.shape) and all(
+        one == other or not (isinstance(one, int) and isinstance(other, int)) for one, other in zip(known.shape, declared.shape, strict=True)
+    )
 
 
 def _annotations(message: onnx.GraphProto, graph: Graph, origin: GraphOrigin) -> None:
