@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
 
-from graphopt.errors import ModelError
+from graphopt.errors import ModelError, SpecError
 from graphopt.io import wire
 from graphopt.io.build import Builder, UnorderedError, opsets_of
 from graphopt.io.origin import ModelOrigin
 from graphopt.io.tensors import TensorReader
+from graphopt.ir.collector import collector_resting
 from graphopt.ir.graph import DEFAULT_DOMAINS
 from graphopt.ir.model import Function, Model
 from graphopt.ir.tensor import FileSlice, InMemory, MappedFile, Storage
@@ -34,9 +32,9 @@ def load(source: Source, *, allow_outside: bool = False, check_external: bool = 
     `allow_outside` lets external data lie outside of the model's folder. With `check_external=False` missing or short external data
     are an error only when somebody asks for the bytes.
 
-    Raises ModelError when there is no readable, consistent model. Warns when nodes had to be sorted.
+    Raises ModelError when there is no readable, consistent model, SpecError when the source is of no such kind. Warns when nodes had to be sorted.
     """
-    with _collector_resting():
+    with collector_resting():
         message, tensors, seal = _open(source)
         tensors.allow_outside, tensors.check_external = allow_outside, check_external
         if not message.HasField("graph"):
@@ -80,6 +78,8 @@ def _open(source: Source) -> tuple[onnx.ModelProto, TensorReader, bytes]:
     file: MappedFile | None = None
     if isinstance(source, (bytes, bytearray, memoryview)):
         name, data = "the given bytes", memoryview(bytes(source))
+    elif not isinstance(source, (str, os.PathLike)):
+        raise SpecError(f"no model can be read from a {type(source).__name__}: give a path, a ModelProto or the bytes of one")
     else:
         path = Path(source)
         name, folder = str(path), path.parent
@@ -129,15 +129,3 @@ def _unreadable(data: memoryview, name: str, fault: wire.MalformedError | None) 
     if fault is None:
         return ModelError(f"{name}: protobuf cannot parse it, though its fields nest as they should; it is too big or too deep")
     return wire.malformed(name, fault)
-
-
-@contextmanager
-def _collector_resting() -> Iterator[None]:
-    """Building a graph makes many objects and no garbage; the collector would look through all of them again and again."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

@@ -316,28 +316,34 @@ def _value_info(message: onnx.GraphProto | onnx.FunctionProto, graph: Graph, ori
     unchanged: list[onnx.ValueInfoProto] = []
     for info, type in zip(origin.message.value_info, origin.types, strict=True):
         value = named.get(info.name)
-        if (value is None and info.name not in origin.bound) or (value is not None and _may_be(value.type, type)):
+        known = type if value is None else _both(value.type, type)
+        if (value is None and info.name not in origin.bound) or (value is not None and known == type):
             unchanged.append(info)
         elif value is not None:
             message.value_info.extend(unchanged)
             unchanged = []
             written = message.value_info.add()
             copy_without(info, written, {"type"})
-            written.type.CopyFrom(type_to_proto(value.type))
+            written.type.CopyFrom(type_to_proto(known))
     message.value_info.extend(unchanged)
 
 
-def _may_be(known: Type | None, declared: Type | None) -> bool:
-    """Whether a declared type can be true of a value of which `known` was found out; what was declared beyond that stays declared."""
-    if known is None or known == declared:
-        return True
+def _both(known: Type | None, declared: Type | None) -> Type | None:
+    """What was found out of a value, and what the model declares beyond that as long as both can be true."""
+    if known is None:
+        return declared
     if not isinstance(known, TensorType) or not isinstance(declared, TensorType) or known.dtype != declared.dtype:
-        return False
+        return known
     if known.shape is None or declared.shape is None:
-        return True
-    return len(known.shape) == len(declared.shape) and all(
-        one == other or not (isinstance(one, int) and isinstance(other, int)) for one, other in zip(known.shape, declared.shape, strict=True)
-    )
+        return known if declared.shape is None else declared
+    if len(known.shape) != len(declared.shape):
+        return known
+    sizes = []
+    for found, said in zip(known.shape, declared.shape, strict=True):
+        if isinstance(found, int) and isinstance(said, int) and found != said:
+            return known
+        sizes.append(found if isinstance(found, int) or said is None else said)
+    return TensorType(known.dtype, tuple(sizes))
 
 
 def _annotations(message: onnx.GraphProto, graph: Graph, origin: GraphOrigin) -> None:
