@@ -62,11 +62,6 @@ class Rule:
     examples: Callable[[], Iterable[str]] | None = None
     compiled: dict[str, Any] = field(default_factory=dict, repr=False)  # Any: the compiler keeps here what it made of the patterns
 
-    @property
-    def root_ops(self) -> frozenset[str]:
-        """The operators that the first root may be a call of."""
-        return frozenset(_root_ops(self.patterns[0]))
-
     def __str__(self) -> str:
         return self.name
 
@@ -83,14 +78,12 @@ def guarded(rule: Rule, subject: str, where: Callable[[Any], object]) -> Callabl
     return ask
 
 
-def _root_ops(pattern: Pattern) -> list[str]:
-    if isinstance(pattern, Call):
-        return [pattern.op]
-    if isinstance(pattern, Chain):
-        return [pattern.op]
+def _check_root(pattern: Pattern) -> None:
     if isinstance(pattern, AnyOf):
-        return [op for alternative in pattern.alternatives for op in _root_ops(alternative)]
-    raise TypeError(f"{pattern} cannot be the root of a rule: a root is an operator call")
+        for alternative in pattern.alternatives:
+            _check_root(alternative)
+    elif not isinstance(pattern, (Call, Chain)):
+        raise TypeError(f"{pattern} cannot be the root of a rule: a root is an operator call")
 
 
 def bound_names(pattern: Pattern) -> dict[str, None]:
@@ -143,7 +136,7 @@ def rule(
             raise TypeError(f"the rule {action.__name__} has no pattern")
         called = name or action.__name__.replace("_", "-")
         for pattern in patterns:
-            _root_ops(pattern)
+            _check_root(pattern)
         check_patterns(called, patterns)
         if until is not None and until < since:
             raise TypeError(f"the rule {called} is for no opset: since={since}, until={until}")
@@ -157,7 +150,7 @@ def rule(
         code = getattr(action, "__code__", None)
         return Rule(
             called,
-            patterns,  # type: ignore[arg-type]  # _root_ops accepted each
+            patterns,  # type: ignore[arg-type]  # _check_root accepted each
             action,
             exactness,
             since,

@@ -12,8 +12,12 @@ if TYPE_CHECKING:
     from graphopt.verify.comparison import compare as compare
     from graphopt.verify.culprit import Culprit as Culprit
     from graphopt.verify.culprit import find_culprit as find_culprit
+    from graphopt.verify.reduce import reduce_model as reduce_model
     from graphopt.verify.result import Comparison as Comparison
     from graphopt.verify.result import Verdict as Verdict
+    from graphopt.verify.selfcheck import RuleReport as RuleReport
+    from graphopt.verify.selfcheck import check_rule as check_rule
+    from graphopt.verify.selfcheck import check_rules as check_rules
 
 _HOMES = {
     "compare": "comparison",
@@ -21,6 +25,10 @@ _HOMES = {
     "Verdict": "result",
     "Culprit": "culprit",
     "find_culprit": "culprit",
+    "RuleReport": "selfcheck",
+    "check_rule": "selfcheck",
+    "check_rules": "selfcheck",
+    "reduce_model": "reduce",
 }
 
 __all__ = list(_HOMES)

@@ -17,7 +17,8 @@ from graphopt.verify.selfcheck.validity import Invalid, infer
 from graphopt.verify.selfcheck.values import Kind, ordinary, special
 
 FORMS = (
-    "plain", "symbolic", "plain", "read on", "own symbols", "constant nodes", "batch", "branch", "unknown", "function", "IR 3",
+    "plain", "own symbols", "read on", "unknown", "symbolic", "constant nodes", "own symbols", "branch", "batch", "function", "unknown",
+    "IR 3",
 )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from graphopt.match.rule import Rule
 from graphopt.verify.selfcheck.cases import Case, loosened, of_sample, settle
 from graphopt.verify.selfcheck.drawing import Setting
 from graphopt.verify.selfcheck.examples import samples_of_examples
-from graphopt.verify.selfcheck.instantiate import CannotInstantiate, Sample, instantiate
+from graphopt.verify.selfcheck.instantiate import INSTALL, CannotInstantiate, Sample, instantiate
 from graphopt.verify.selfcheck.judging import Verdict, judge
 from graphopt.verify.selfcheck.near_misses import near_misses
 from graphopt.verify.selfcheck.planning import DTYPES, EFFORTS, RUNNABLE, Effort, opsets, plans
@@ -82,6 +82,8 @@ class _Check:
                 self.fired.append(sample)
             elif not verdict.fired and form == "plain":
                 self.unfired = self.unfired or sample
+            if form == "plain":
+                self.judge(of_sample(sample, "own symbols", what))
             if len(self.report.failures) >= FAILURES:
                 break
         self.miss(found, chance)
@@ -91,8 +93,8 @@ class _Check:
 
     def variants(self, found: list[Structure]) -> Iterator[tuple[Sample, str, str]]:
         if self.rule.examples is not None:
-            for sample in samples_of_examples(self.rule.examples, self.seed):
-                yield sample, "plain", sample.structure
+            for example in samples_of_examples(self.rule.examples, self.seed):
+                yield example, "plain", example.structure
         left = max(self.effort.variants, len(found))
         for structure, setting, form, seed in plans(self.rule, found, 2 * left, self.seed) if found else ():
             sample = self.instantiated(structure, setting, seed)
@@ -216,8 +218,9 @@ class _Check:
         if report.failures:
             return
         if not report.variants.tried:
-            reason = next(iter(report.unbuilt.values()), "its opsets (since=, until=) leave none that has all its operators")
-            advice = "Give the rule examples=: a function that returns models as ONNX text."
+            reasons = [reason for reason in report.unbuilt.values() if INSTALL in reason] or list(report.unbuilt.values())
+            reason = reasons[0] if reasons else "its opsets (since=, until=) leave none that has all its operators"
+            advice = "" if INSTALL in reason else "Give the rule examples=: a function that returns models as ONNX text."
             report.error = f"no valid model could be built from the pattern: {reason}\n{advice}"
         elif not report.variants.fired:
             why = "; ".join(f"{reason} ({count} times)" for reason, count in self.declined.most_common(3))

@@ -31,6 +31,7 @@ from graphopt.verify.selfcheck.values import Kind
 
 REGISTERED = (proposals_movement, proposals_neural)  # importing them is what registers their proposals
 TRIES = 60  # drawings until a structure counts as one that cannot be instantiated in a setting
+INSTALL = "install onnxruntime"  # what helps when only the reference is there and its kernel is wrong
 HOPELESS = 5  # drawings that fail for one and the same reason, after which further ones would too
 SITE_TRIES = 8  # drawings of one site before the whole is drawn anew
 
@@ -183,7 +184,7 @@ def instantiate(rule: Rule, structure: Structure, setting: Setting, seed: int, t
 def run_once(sample: Sample) -> None:
     """Run a sample on the first engine that takes it. Raises CannotRun when none does."""
     op_type = untrusted(sample.model)
-    advice = f": the reference kernel of {op_type} is not trusted, install onnxruntime" if op_type else ""
+    advice = f": the reference kernel of {op_type} is not trusted, {INSTALL}" if op_type else ""
     refusal = CannotRun(f"no engine may run this model{advice}")
     for engine in engines_for(sample.model):
         try:

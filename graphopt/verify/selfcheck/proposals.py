@@ -54,7 +54,8 @@ def axis(draw: Draw, name: str, rank: int, *, beyond: int = 0, optional: bool = 
     default = draw.default(name)
     if default is not None and not -top <= int(default) < max(top, 1):
         absent = []
-    picked = draw.attribute(name, *range(top), *range(-top, 0), *absent) if top else draw.attribute(name, 0, *absent)
+    last = (-1, -1) if top else ()  # the axis that most models mean
+    picked = draw.attribute(name, *range(top), *range(-top, 0), *last, *absent) if top else draw.attribute(name, 0, *absent)
     return int(picked) % max(top, 1)
 
 
@@ -106,10 +107,6 @@ def _smaller(draw: Draw, slot: int, target: tuple[int, ...]) -> tuple[int, ...]:
     if demanded is not None and demanded != len(shape):
         shape = (1,) * (demanded - len(target)) + target[max(0, len(target) - demanded) :]
     return shape
-
-
-for _unary in ("Identity", "Neg", "Abs", "Relu", "Sigmoid", "Tanh", "Exp", "Log", "Sqrt", "Erf", "Not", "Cast", "Softplus"):
-    PROPOSALS[_unary] = elementwise
 
 
 @proposes("Cast")

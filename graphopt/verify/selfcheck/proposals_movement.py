@@ -39,7 +39,7 @@ def reshape(draw: Draw) -> None:
     allow_zero = draw.attribute("allowzero", ABSENT, ABSENT, 0)
     if target and not allow_zero:
         for i in range(min(len(target), len(shape))):
-            if target[i] == shape[i] and chance.random() < 0.4:
+            if target[i] == shape[i] and chance.random() < 0.5:
                 target[i] = 0
         if chance.random() < 0.4 and 0 not in shape:
             target[chance.randrange(len(target))] = -1

@@ -18,7 +18,7 @@ ORDERS = 6  # operand orders and groupings of one chain that are tried, beyond w
 
 @dataclass(eq=False, slots=True)
 class Symbol:
-    """A leaf: one value of the model to build. `conditions` are all leaves that stand for it; `index` tells repetitions apart."""
+    """A leaf: one value of the model to build. `conditions` are all leaves that stand for it."""
 
     name: str
     conditions: list[Leaf] = field(default_factory=list)
