@@ -16,8 +16,8 @@ class EliminateDeadNodes(Pass):
 
     Before:  t = Exp(x); y = Relu(x)        with an initializer w that nobody reads
     After:   y = Relu(x)
-    Keeps:   unknown operators (they may do more than compute), inputs of the graph and initializers that are inputs as well,
-             local functions. Exact.
+    Keeps:   unknown operators (they may do more than compute), inputs of the graph, initializers that are inputs as well or that a
+             quantization annotation names, local functions. Exact.
     """
 
     name: ClassVar[str] = "eliminate-dead-nodes"
@@ -35,7 +35,7 @@ class EliminateDeadNodes(Pass):
                 changes += self.run(inner, context)
         for value in list(graph.initializers.values()):
             # An initializer has no node of its own: the end of its graph stands for it before the observers.
-            if not value.users and not value.overridable and context.observer.may_apply(self.name, graph.exit):
+            if context.editor.may_drop_initializer(value) and context.observer.may_apply(self.name, graph.exit):
                 context.editor.drop_initializer(value)
                 context.observer.applied(self.name, graph.exit, ())
                 changes += 1

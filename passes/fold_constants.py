@@ -98,10 +98,10 @@ class Folder:
         operands = dict.fromkeys(value for value in node.inputs if value is not None and value.const is not None)
         self.context.editor.make_constant(node, results)
         for value in operands:
-            if not value.users and value.producer is None:
-                self.context.editor.drop_initializer(value)
-            elif not value.users and value.producer is not None:
+            if value.producer is not None and not value.users:
                 self.context.editor.erase(value.producer)
+            elif value.producer is None and self.context.editor.may_drop_initializer(value):
+                self.context.editor.drop_initializer(value)
         self.changes += 1
         self.context.observer.applied(self.options.name, node, ())
 

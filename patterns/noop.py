@@ -71,6 +71,8 @@ def transpose_of_unit_axes(m: Match, x: Value, perm: tuple[int, ...] | None) -> 
     if shape is None or 0 in shape:
         return m.no("the shape of {} is unknown, or it is empty", x)
     order = tuple(reversed(range(len(shape)))) if perm is None else perm
+    if sorted(order) != list(range(len(shape))):
+        return m.no("perm {} does not order the axes of {}", order, x.type)
     passing = [axis for axis in order if shape[axis] != 1]
     if passing != sorted(passing):
         return m.no("perm {} moves axes past each other whose extents are not known to be 1", order)
@@ -82,6 +84,8 @@ def transpose_of_unit_axes(m: Match, x: Value, perm: tuple[int, ...] | None) -> 
         target.append(size if isinstance(size, int) else 0 if axis == position else -1)
     if target.count(-1) > 1:
         return m.no("more than one unknown dimension of {} changes its place", x)
+    if -1 in target and 0 in target:
+        return m.no("were the dimension that 0 copies 0 when it runs, -1 would stand for anything")
     return m.op.Reshape(x, m.constant(np.array(target, np.int64), name="shape"))
 
 

@@ -26,7 +26,7 @@ def squeeze_unsqueeze(m: Match, x: Value, inner: Value, outer: Value) -> Value |
 
 def are_same_axes(one: tuple[int, ...] | None, other: tuple[int, ...] | None, rank: int | None) -> bool:
     """Whether two lists are the same axes of a tensor of this rank, whatever their order and the end that each is counted from."""
-    if one is None or other is None:
+    if not one or not other:  # of Squeeze, no axes in a list are no axes in onnx's text, and all of extent 1 in onnxruntime
         return False
     if any(axis < 0 if rank is None else not -rank <= axis < rank for axis in (*one, *other)):
         return False

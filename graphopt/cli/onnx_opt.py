@@ -132,6 +132,7 @@ def work(loaded: Model, steps: Pipeline, registry: Registry, output: Path | None
     from graphopt import io
     from graphopt.cli.tables import show, times_table
     from graphopt.cli.told import Told
+    from graphopt.io.files import write_text
     from graphopt.observe.observer import Observers
     from graphopt.observe.watch import PrintAfterChange
     from graphopt.pipeline.job import Job
@@ -153,15 +154,5 @@ def work(loaded: Model, steps: Pipeline, registry: Registry, output: Path | None
     if output is None:
         return io.print_text(loaded).rstrip("\n")
     if is_text:
-        write_text(output, io.print_text(loaded))
+        write_text(output, io.print_text(loaded).rstrip("\n") + "\n")
     return ""
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a model's text. Raises ModelError when it cannot be written."""
-    from graphopt.errors import ModelError
-
-    try:
-        path.write_text(text if text.endswith("\n") else f"{text}\n", encoding="utf-8")
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be written: {error.strerror or error}") from error

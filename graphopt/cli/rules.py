@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -31,9 +32,9 @@ def rules(as_json: bool, plugins: tuple[str, ...]) -> None:
 
 
 def summary(known: KnownRule) -> str:
-    """The first line of the rule's algebra, or its patterns when it says nothing."""
+    """The first line of the rule's algebra, without what stands at its right, or its patterns when it says nothing."""
     lines = known.rule.doc.splitlines()
-    return " ".join(lines[0].split()) if lines else ", ".join(map(str, known.rule.patterns))
+    return " ".join(re.split(r" {3,}", lines[0])[0].split()) if lines else ", ".join(map(str, known.rule.patterns))
 
 
 def describe(known: KnownRule) -> dict[str, Any]:  # Any: JSON

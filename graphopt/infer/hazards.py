@@ -177,6 +177,11 @@ def _grows(combine: Callable[[float, float], float]) -> Check:
     return check
 
 
+def _squeezes(node: Node, inputs: Inputs) -> str | None:
+    axes = inputs[1] if len(inputs) > 1 else None
+    return "no axes in a list are all of extent 1 to some runtimes" if axes is not None and axes.size == 0 else None
+
+
 def _normalizes(node: Node, inputs: Inputs) -> str | None:
     return "the kernel takes it for training before opset 14" if (node.opset or 0) < 14 else None
 
@@ -196,6 +201,7 @@ _CHECKS: dict[str, Check] = {
     "Neg": _grows(add),
     "Pow": _raises,
     "Range": _counts,
+    "Squeeze": _squeezes,
     "Sub": _grows(add),
     "Sum": _grows(add),
 }

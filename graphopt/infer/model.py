@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Protocol
 
 from graphopt.infer import control
 from graphopt.infer.call import InferenceRule, Types
 from graphopt.infer.node import fitting, inference_of
 from graphopt.infer.shapes import contradicts, join, without_symbols
+from graphopt.ir.collector import collector_resting
 from graphopt.ir.dim import Dim
 from graphopt.ir.dtype import DType
 from graphopt.ir.graph import Graph, Node, Value
@@ -36,7 +34,7 @@ def infer_model(model: Model, observer: Listener | None = None) -> None:
     it has for all callers. Never raises; cost is linear in the nodes, times the depth to which loops are nested.
     """
     walk = _Walk(observer)
-    with _collector_resting():
+    with collector_resting():
         _infer(model, walk)
 
 
@@ -46,18 +44,6 @@ def _infer(model: Model, walk: _Walk) -> None:
             value.type = named(value.type, value.name) if value.type.dtype else None
     walk.graph(model.graph)
     walk.finish()
-
-
-@contextmanager
-def _collector_resting() -> Iterator[None]:
-    """Inference makes many objects and no cycles; the collector would look through the whole model again and again."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 _MOST_ROUNDS = 4  # a size that differs from one round of a loop to the next is unknown in the one after; so little more is needed

@@ -118,6 +118,8 @@ def squeeze(node: Node) -> Types:
     axes = constant_ints(inputs[1])
     if axes is None:
         return one(x.dtype, None)
+    if not axes and any(extent == 1 or not isinstance(extent, int) for extent in x.shape):
+        return one(x.dtype, None)  # an empty list: none go in onnx's text, every size of 1 in onnxruntime
     gone = {axis_of(axis, len(x.shape)) for axis in axes}
     return one(x.dtype, tuple(extent for axis, extent in enumerate(x.shape) if axis not in gone))
 

@@ -22,6 +22,7 @@ import onnx
 
 from graphopt.errors import ModelError
 from graphopt.io import load, to_proto
+from graphopt.ir.graph import INITIALIZERS_ARE_NO_INPUTS
 from graphopt.ir.model import Model
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ _HELD = {
     _Attribute.FLOAT, _Attribute.INT, _Attribute.STRING, _Attribute.TENSOR, _Attribute.GRAPH,
     _Attribute.FLOATS, _Attribute.INTS, _Attribute.STRINGS,
 }  # fmt: skip
-_INITIALIZERS_ARE_NO_INPUTS = 4  # the IR version from which on an initializer need not be an input as well (onnx.proto, Version)
 
 
 class SurgeonGraph(Protocol):
@@ -92,8 +92,8 @@ def to_graphsurgeon(model: Model) -> gs.Graph:
 
 def _state_ir_version(message: onnx.ModelProto) -> None:
     """Initializers of graphsurgeon are no inputs, which a model before IR version 4 would have to repeat."""
-    if message.graph.initializer and message.ir_version < _INITIALIZERS_ARE_NO_INPUTS:
-        message.ir_version = _INITIALIZERS_ARE_NO_INPUTS
+    if message.graph.initializer and message.ir_version < INITIALIZERS_ARE_NO_INPUTS:
+        message.ir_version = INITIALIZERS_ARE_NO_INPUTS
 
 
 def _drop_repeated(graph: onnx.GraphProto, outer: Mapping[str, onnx.TensorProto]) -> None:

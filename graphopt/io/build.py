@@ -156,7 +156,9 @@ class Builder:
                 if value is not None and value.producer is not None and (declared := self._type(info.type)) is not None:
                     value.type = declared
             for annotation in message.quantization_annotation:
-                names += (annotation.tensor_name, *(entry.value for entry in annotation.quant_parameter_tensor_names))
+                parameters = [entry.value for entry in annotation.quant_parameter_tensor_names]
+                names += (annotation.tensor_name, *parameters)
+                self.model.annotating.update(parameters)
         if names:
             origin.types = [value.type if (value := scope.get(info.name)) is not None else None for info in message.value_info]
             origin.bound = scope.keys() & names

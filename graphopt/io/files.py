@@ -148,6 +148,38 @@ def _sendfile(source: int, target: int, offset: int, count: int) -> int:
     return os.sendfile(target, source, offset, count)
 
 
+def write_text(target: Path, text: str) -> None:
+    """Write a text file that appears complete or not at all. Raises ModelError when it cannot be written."""
+    data = text.encode()
+    try:
+        if is_special(target):
+            target.write_bytes(data)
+            return
+        with written_beside(target, is_synced=False) as (path, sink):
+            sink.write(data)
+        replace(path, target)
+    except OSError as error:
+        raise unwritable(target, error) from error
+
+
+def is_special(target: Path) -> bool:
+    """Whether the target is a pipe or a device, which is written to and never replaced. Raises OSError for a folder, or none around it."""
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, f"there is no folder {target.parent}")
+    return target.exists() and not target.is_file()
+
+
+def replace(path: Path, target: Path) -> None:
+    """Put a finished file in the place of another, or remove it when that fails. Raises OSError."""
+    try:
+        path.replace(target)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
 @contextmanager
 def written_beside(target: Path, *, is_synced: bool) -> Iterator[tuple[Path, Sink]]:
     """A new file in the folder of `target`, complete when the block ends; removed if the block raises.

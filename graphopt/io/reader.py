@@ -32,7 +32,8 @@ def load(source: Source, *, allow_outside: bool = False, check_external: bool = 
     `allow_outside` lets external data lie outside of the model's folder. With `check_external=False` missing or short external data
     are an error only when somebody asks for the bytes.
 
-    Raises ModelError when there is no readable, consistent model, SpecError when the source is of no such kind. Warns when nodes had to be sorted.
+    Raises ModelError when there is no readable, consistent model, SpecError when the source is none of these things. Warns when nodes had
+    to be sorted.
     """
     with collector_resting():
         message, tensors, seal = _open(source)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -19,7 +18,7 @@ import onnx
 
 from graphopt.errors import ModelError
 from graphopt.io import wire
-from graphopt.io.files import Sink, publish, sweep, sync_folder, unwritable, written_beside
+from graphopt.io.files import Sink, is_special, publish, replace, sweep, sync_folder, unwritable, written_beside
 from graphopt.io.origin import ModelOrigin
 from graphopt.io.pending import Holes, Pending, is_external
 from graphopt.io.reader import parse
@@ -57,7 +56,7 @@ def save(model: Model, path: str | os.PathLike[str], *, external_data: bool | No
     message = writer.model(model)
     plan = _plan(model, message, writer.pending, target, external_data)
     try:
-        if _is_special(target):
+        if is_special(target):
             if plan.beside:
                 raise ModelError(f"{target}: is no regular file, and external data need a place beside it; choose another path")
             with target.open("wb", buffering=0) as file:
@@ -67,15 +66,6 @@ def save(model: Model, path: str | os.PathLike[str], *, external_data: bool | No
         _save_beside(model, message, plan, target)
     except OSError as error:
         raise unwritable(target, error) from error
-
-
-def _is_special(target: Path) -> bool:
-    """Whether the target is a pipe or a device, which is written to and never replaced. Raises OSError for a folder, or none around it."""
-    if target.is_dir():
-        raise IsADirectoryError(21, "it is a folder")
-    if not target.parent.is_dir():
-        raise FileNotFoundError(2, f"there is no folder {target.parent}")
-    return target.exists() and not stat.S_ISREG(target.stat().st_mode)
 
 
 # ---- what goes where
@@ -160,7 +150,7 @@ def _save_beside(model: Model, message: onnx.ModelProto, plan: _Plan, target: Pa
                 each.refer(data_file.name, offset)
         with written_beside(target, is_synced=replaces) as (path, sink):
             _write_model(sink, message, model, plan)
-        _replace(path, target)
+        replace(path, target)
     except BaseException:
         if data_file is not None:
             data_file.unlink(missing_ok=True)
@@ -202,14 +192,6 @@ def _write_model(sink: Sink, message: onnx.ModelProto, model: Model, plan: _Plan
 def _published(path: Path, target: Path) -> Path:
     try:
         return publish(path, _data_names(target))
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-
-
-def _replace(path: Path, target: Path) -> None:
-    try:
-        path.replace(target)
     except BaseException:
         path.unlink(missing_ok=True)
         raise

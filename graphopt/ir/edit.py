@@ -242,8 +242,15 @@ class Editor:
         value.graph = graph
         graph.initializers[value.name] = value
 
+    def may_drop_initializer(self, value: Value) -> bool:
+        """Whether nobody reads an initializer, no caller knows it, and nothing that is said of other values names it."""
+        return not value.users and not value.overridable and value.name not in self.model.annotating
+
     def drop_initializer(self, value: Value) -> None:
-        """Remove an initializer that nobody reads. Raises InternalError when somebody does, or when it is a graph input as well."""
+        """Remove an initializer that nobody reads; `may_drop_initializer` says whether that is all.
+
+        Raises InternalError when somebody reads it, or when it is a graph input as well.
+        """
         if value.users or value.overridable or value.graph is None:
             raise InternalError(f"the initializer {value!r} cannot be dropped: it is {'read' if value.users else 'a graph input'}")
         del value.graph.initializers[value.name]

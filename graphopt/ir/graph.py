@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 EXIT = "exit"  # the operator of the node whose inputs are a graph's outputs; no ONNX operator is spelled so
 DEFAULT_DOMAINS = frozenset({"", "ai.onnx"})
+INITIALIZERS_ARE_NO_INPUTS = 4  # the IR version from which on an initializer need not be an input as well (onnx.proto, Version)
 
 
 @final
@@ -235,7 +236,7 @@ class Graph:
 
         A function has none (FunctionProto), and before IR version 4 every initializer has to be an input as well.
         """
-        return self.root.function is None and self.model.ir_version >= 4
+        return self.root.function is None and self.model.ir_version >= INITIALIZERS_ARE_NO_INPUTS
 
     def __iter__(self) -> Iterator[Node]:
         node = self.exit.next

@@ -39,15 +39,17 @@ class Model:
 
     `opsets` maps a domain ("" is the default one) to its version. `origin` is the message it was read from without graph and weights,
     for io/ alone, which carries everything else through: producer, metadata, training_info, unknown fields. `trains` says whether there
-    is training_info, whose algorithms refer to the main graph's values by name.
+    is training_info, whose algorithms refer to the main graph's values by name. `annotating` are the names that quantization annotations
+    give as scales and zero points: such initializers stay, though no node reads them.
     """
 
-    __slots__ = ("_fresh", "functions", "graph", "ir_version", "names", "opsets", "origin", "trains")
+    __slots__ = ("_fresh", "annotating", "functions", "graph", "ir_version", "names", "opsets", "origin", "trains")
 
     def __init__(self, name: str = "", ir_version: int = 10, opsets: dict[str, int] | None = None) -> None:
         self.ir_version = ir_version
         self.opsets: dict[str, int] = dict(opsets or {})
         self.names: set[str] = set()
+        self.annotating: set[str] = set()
         self._fresh: dict[str, int] = {}
         self.functions: dict[tuple[str, str, str], Function] = {}
         self.graph = Graph(name, self)

@@ -105,12 +105,6 @@ def explain_node(rule: Rule, node: Node, attempt: Attempt[Any] | None = None) ->
     return Explanation(rule.name, node, recorder.part, recorder.reason, recorder.step)
 
 
-def why_not(rule: Rule, node: Node, attempt: Attempt[Any] | None = None) -> str:
-    """Why a rule does not fire with this node as its first root, in one sentence; "it applies" when it does."""
-    barred = _barred(rule, node.graph) if node.graph is not None else f"{node_name(node)} is in no graph"
-    return barred if barred is not None else explain_node(rule, node, attempt).reason
-
-
 def _firsts(rule: Rule) -> list[Root]:
     return list(dict.fromkeys(roots[0] for roots in variants(rule.patterns)))
 

@@ -62,10 +62,6 @@ class RuleIndex:
         """The operators of which a call may be the first root of some rule."""
         return self._filed.keys()
 
-    def is_root(self, node: Node) -> bool:
-        """Whether some rule may have its first root here, by the operator alone."""
-        return node.op in self._filed
-
     def is_inner(self, node: Node) -> bool:
         """Whether some pattern speaks of the node's operator."""
         return node.op in self._inner

@@ -154,7 +154,8 @@ def not_constant(leaf: Leaf) -> Why:
                 "--initializers-are-constants makes it a constant"
             )
         if value.producer is not None:
-            return f"{called} is computed by {node_name(value.producer)}; {leaf} must be a constant"
+            maker = node_name(value.producer) if value.producer.name else a(value.producer.op)  # what it makes is named already
+            return f"{called} is computed by {maker}; {leaf} must be a constant"
         return f"{called} is an input of its graph; {leaf} must be a constant"
 
     return words

@@ -27,6 +27,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from graphopt.io.files import write_text
 from graphopt.observe.inventory import Inventory
 from graphopt.observe.statistics import PassCount, RuleCount
 from graphopt.observe.trace import Rewrite
@@ -116,8 +117,8 @@ class Report:
         }
 
     def write(self, path: Path) -> None:
-        """Write the JSON. Raises OSError as the system does."""
-        path.write_text(json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        """Write the JSON, complete or not at all. Raises ModelError when it cannot be written."""
+        write_text(path, json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n")
 
 
 def _side(inventory: Inventory, file_bytes: int | None) -> dict[str, Any]:  # Any: JSON

@@ -43,9 +43,10 @@ def run_pipeline(
 ) -> int:
     """Run a pipeline over a model, in place; return how many changes were made.
 
-    Types are inferred once, before the first pass. A model that holds training_info stays as it is. Raises SpecError when `only` or
-    `skip` name no pass, or a fixpoint is not reached; ModelError when the model's data cannot be read; InternalError, naming pass, graph and node, when a pass breaks. The model is then in
-    no defined state.
+    Types are inferred once, before the first pass. A model that holds training_info stays as it is.
+
+    Raises SpecError when `only` or `skip` name no pass, or a fixpoint is not reached; ModelError when the model's data cannot be read;
+    InternalError, naming pass, graph and node, when a pass breaks. The model is then in no defined state.
     """
     known = registry if registry is not None else installed()
     tasks = resolve(pipeline, known, only, skip)

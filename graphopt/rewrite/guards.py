@@ -50,10 +50,21 @@ def is_detached(value: Value) -> bool:
 def legal_operators(made: Sequence[Node], graph: Graph) -> str | None:
     """Every new node must be legal at the model's opset, with the element types that it gets."""
     for node in made:
-        reason = facts.accepts(node, graph)
+        reason = _ill_formed(node, graph) or facts.accepts(node, graph)
         if reason is not None:
             return reason
     return None
+
+
+def _ill_formed(node: Node, graph: Graph) -> str | None:
+    """Why a node is no call of its operator as the model's opset defines it; operators of unknown domains may be called as one likes."""
+    known = facts.of_node(node, graph)
+    if known is None:
+        return f"opset {graph.opsets.get('')} has no {node.op}" if not node.domain else None
+    if not known.min_inputs <= len(node.inputs) <= known.max_inputs:
+        return f"a {node.op} of opset {graph.opsets.get(node.domain)} takes no {len(node.inputs)} inputs"
+    wrong = next((name for name in node.attributes if name not in known.attributes), None)
+    return f"a {node.op} of opset {graph.opsets.get(node.domain)} has no attribute {wrong!r}" if wrong is not None else None
 
 
 def storable(made: Sequence[Node], results: Sequence[Value], graph: Graph) -> str | None:

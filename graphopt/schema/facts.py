@@ -11,11 +11,11 @@ from functools import cache
 from typing import Any, Final, final
 
 from graphopt.ir.attribute import AttributeKind
-from graphopt.ir.dtype import DType
 from graphopt.ir.graph import DEFAULT_DOMAINS, Graph, Node, Value
 from graphopt.ir.model import Function
-from graphopt.ir.types import MapType, OpaqueType, OptionalType, SequenceType, SparseTensorType, TensorType, Type
+from graphopt.ir.types import Type
 from graphopt.schema.traits import CONTROL_FLOW, QUANTIZATION, RANDOM
+from graphopt.schema.type_names import type_name
 
 
 @final
@@ -378,29 +378,5 @@ def _refusal(facts: OperatorFacts, inputs: tuple[str, ...], outputs: tuple[str, 
     return None
 
 
-def type_name(type: Type | None) -> str:
-    """A type as schemas spell it, "tensor(float16)" or "seq(tensor(int64))"; empty when it is not known well enough."""
-    match type:
-        case TensorType(dtype=dtype):
-            return _TENSOR_NAMES[dtype]
-        case SparseTensorType(dtype=dtype):
-            return f"sparse_{_TENSOR_NAMES[dtype]}" if _TENSOR_NAMES[dtype] else ""
-        case SequenceType(element=element):
-            return f"seq({inner})" if (inner := type_name(element)) else ""
-        case OptionalType(element=element):
-            return f"optional({inner})" if (inner := type_name(element)) else ""
-        case MapType(key=key, value=value):
-            return f"map({_element_name(key)}, {inner})" if (inner := type_name(value)) else ""
-        case OpaqueType() | None:
-            return ""
-
-
 def _type_name(value: Value | None) -> str:
     return "" if value is None else type_name(value.type)
-
-
-def _element_name(kind: DType) -> str:
-    return {DType.float32: "float", DType.float64: "double"}.get(kind, kind.name)
-
-
-_TENSOR_NAMES = {kind: "" if kind is DType.undefined else f"tensor({_element_name(kind)})" for kind in DType}

@@ -144,6 +144,12 @@ def test_what_is_asked_wrongly_is_said_before_anything_is_read(options: dict[str
     assert str(caught.value).startswith(message)
 
 
+@pytest.mark.parametrize("source", [None, 3, {"model": "x.onnx"}])
+def test_what_is_no_model_is_the_callers_fault(source: object) -> None:
+    with pytest.raises(SpecError, match=r"no model can be read from a \w+: give a path, a ModelProto or the bytes of one"):
+        graphopt.optimize(source)  # type: ignore[call-overload]  # what a caller may do
+
+
 def test_a_missing_file_is_the_models_fault(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"missing\.onnx"):
         graphopt.optimize(tmp_path / "missing.onnx")

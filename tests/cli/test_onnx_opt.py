@@ -132,7 +132,7 @@ def test_changes_go_to_stderr(opt: Command, tmp_path: Path, capsys: Captured) ->
         (["missing.onnxtxt"], 1, "missing.onnxtxt: cannot be read: No such file or directory"),
         (["wrong.onnxtxt"], 1, "the text is no ONNX model"),
         (["bytes.onnxtxt"], 1, "bytes.onnxtxt: is neither ONNX text nor a binary model"),
-        (["model.onnx", "-o", "no/such/folder/out.onnxtxt"], 1, "out.onnxtxt: cannot be written: No such file or directory"),
+        (["model.onnx", "-o", "no/such/folder/out.onnxtxt"], 1, "out.onnxtxt: cannot be written: there is no folder no/such/folder"),
     ],
 )
 def test_errors(opt: Command, tmp_path: Path, capsys: Captured, arguments: list[str], status: int, says: str) -> None:

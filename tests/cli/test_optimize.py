@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
 from collections.abc import Callable
@@ -67,6 +68,12 @@ def test_a_dry_run_writes_nothing(command: Command, tmp_path: Path, capsys: pyte
     assert command("optimize", "model.onnx", "--dry-run", "-o", "out.onnx") == 0
     assert capsys.readouterr().out.endswith("dry run: nothing was written\n")
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have no such device")
+def test_the_result_may_go_to_a_device(command: Command, tmp_path: Path) -> None:
+    write(tmp_path)
+    assert command("optimize", "model.onnx", "-o", "/dev/null") == 0
 
 
 def test_in_place(command: Command, tmp_path: Path) -> None:

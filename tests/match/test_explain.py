@@ -7,7 +7,7 @@ import pytest
 from graphopt.io import parse_text
 from graphopt.ir import DType, Node, TensorType, Value
 from graphopt.match import FLOATING, Declined, Match, Rule, any_of, attr, const, each, op, opt, product, rule, tensor
-from graphopt.match.explain import LAST, explain, why_not
+from graphopt.match.explain import LAST, explain
 from tests.match.graphs import model, rule_of
 
 x, y, z = tensor("x"), tensor("y"), tensor("z")
@@ -119,7 +119,7 @@ def test_overridable_initializer() -> None:
         (
             op.Div(x, const("w")),
             "(float[4] a) => (float[4] c) { n = Neg(a)  c = Div(a, n) }",
-            "'n' is computed by the Neg that makes 'n'; w must be a constant",
+            "'n' is computed by a Neg; w must be a constant",
         ),
         (op.Div(x, 2), "(float[4] a) => (float[4] c) <float w = {3}> { c = Div(a, w) }", "'w' is 3.0 (float32), not 2"),
         (
@@ -270,7 +270,6 @@ def test_what_the_rule_itself_says(shape: str, why: str) -> None:
     [found] = explain(picky, graph)
     assert (found.reason, found.applies, found.part) == (why, why == "it applies", "")
     assert found.step >= LAST
-    assert why_not(picky, list(graph.graph)[-1]) == why
 
 
 def test_a_driver_brings_its_own_attempt() -> None:
