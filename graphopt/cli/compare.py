@@ -10,9 +10,9 @@ import click
 RUNNERS = ["auto", "onnxruntime", "reference"]
 
 
-@click.command()
-@click.argument("before", metavar="A", type=click.Path(path_type=Path))
-@click.argument("after", metavar="B", type=click.Path(path_type=Path))
+@click.command(short_help="Run two models on the same inputs and compare.")
+@click.argument("before", metavar="A", type=click.Path(path_type=Path, readable=False))
+@click.argument("after", metavar="B", type=click.Path(path_type=Path, readable=False))
 @click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="How many random inputs.")
 @click.option("--exact", is_flag=True, help="Ask for equal bits.")
 @click.option("--runner", type=click.Choice(RUNNERS), default="auto", show_default=True, help="What runs the models.")

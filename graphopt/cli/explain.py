@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from graphopt.match.rule import Rule
 
 
-@click.command()
-@click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
+@click.command(short_help="Say why rules do not fire on a model.")
+@click.argument("model", metavar="MODEL", type=click.Path(path_type=Path, readable=False))
 @click.option("--rule", "names", multiple=True, metavar="RULE", help="Explain this rule, at every node where it is tried. Repeatable.")
 @click.option("--after", metavar="PIPELINE", help="Run this first: what is left, and why?")
 @click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="How many places to show for each rule.")

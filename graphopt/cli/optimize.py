@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 EPILOG = """\b
 graphopt optimize in.onnx -o out.onnx
 graphopt optimize in.onnx -o out.onnx --verify --report report.json
-graphopt optimize in.onnx -o out.onnx -p 'level1, -fuse-conv-bn, fixpoint(fold-constants, eliminate-dead-nodes)'
+graphopt optimize in.onnx -o out.onnx -p 'level1, -fuse-conv-bn'
 """
 
 
-@click.command(epilog=EPILOG)
-@click.argument("model", metavar="IN", type=click.Path(path_type=Path))
+@click.command(short_help="Make a model smaller and faster.", epilog=EPILOG)
+@click.argument("model", metavar="IN", type=click.Path(path_type=Path, readable=False))
 @click.option("-o", "--output", metavar="OUT", type=click.Path(path_type=Path), help="Where the result goes; may be IN.")
 @click.option("--level", type=int, metavar="N", help="Run the levels 1 to N (default: 1; 0 runs nothing).")
-@click.option("-p", "--pipeline", metavar="PIPELINE", help="Run this instead of a level; see below.")
+@click.option("-p", "--pipeline", metavar="PIPELINE", help="Run this instead of a level; see above.")
 @click.option("--only", multiple=True, metavar="PASS", help="Of the passes run this one alone. Repeatable.")
 @click.option("--skip", multiple=True, metavar="PASS", help="Leave this pass out. Repeatable.")
 @click.option("--initializers-are-constants", is_flag=True, help="Nobody feeds initializers that are inputs as well: make them constants.")
@@ -45,8 +45,8 @@ graphopt optimize in.onnx -o out.onnx -p 'level1, -fuse-conv-bn, fixpoint(fold-c
 def optimize(model: Path, output: Path | None, dry_run: bool, quiet: bool, **options: Any) -> None:  # Any: one type for each option
     """Make the model IN smaller and faster; it computes the same and has the same inputs and outputs.
 
-    A pipeline is passes in their order: 'level1, fold-constants{max-growth=1MiB}, fixpoint(a, b)'. -PASS leaves a pass out of the levels
-    before it. `graphopt passes` lists them.
+    A PIPELINE is passes in their order: 'level1, -PASS, PASS{option=value}, fixpoint(PASS, PASS)'. -PASS leaves a pass out of the levels
+    before it. `graphopt passes` lists them, `graphopt passes --help PASS` says what one does and takes.
     """
     if output is None and not dry_run:
         raise click.UsageError("where should the result go? Give -o OUT, or --dry-run to write nothing")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from graphopt.pipeline.registry import Registry
 
 
-@click.command(add_help_option=False)
+@click.command(short_help="List the passes, or say what one does.", add_help_option=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the options of each pass.")
 @click.option("-h", "--help", "about", metavar="[PASS]", is_flag=False, flag_value="", default=None, help="Show this, or what a pass does.")
 @plugin_option

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from graphopt.pipeline.registry import KnownRule
 
 
-@click.command()
+@click.command(short_help="List the rules.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with patterns, documentation and where each rule is written.")
 @plugin_option
 def rules(as_json: bool, plugins: tuple[str, ...]) -> None:

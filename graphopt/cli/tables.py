@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from io import StringIO
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 UNBOUNDED = 10_000  # columns when it goes to a file, where nothing must be folded
 FIRED_SHOWN = 12
+PROSE = 24  # columns that folded prose needs at least
 
 
 def size(count: int | None) -> str:
@@ -37,14 +39,31 @@ def account(report: Report) -> list[object]:
     """The short account of a run, to `show`: what changed, what fired how often, how long it took."""
     target = f" -> {report.output}" if report.output else ""
     things: list[object] = [f"{report.source or 'model'}{target}   ({report.pipeline or 'no passes'})", counts_table(report)]
-    things.append(fired_table(report) if report.fired() else "nothing to do: no rule and no pass found anything to change")
+    things.append(fired_table(report) if report.fired() else idle(report))
     if report.frozen:
-        things.append(f"{len(report.frozen)} initializers are constants now and no inputs any more, as asked")
+        things.append(frozen(len(report.frozen)))
     elif report.overridable:
-        advice = "--initializers-are-constants makes constants of them"
-        things.append(f"{report.overridable} initializers are inputs as well and stay so; {advice}")
+        things.append(overridable(report.overridable))
     things.append("seconds: " + ", ".join(f"{phase} {seconds:.2f}" for phase, seconds in report.seconds.items()))
     return things
+
+
+def idle(report: Report) -> str:
+    """Why nothing fired."""
+    return "nothing to do: no rule and no pass found anything to change" if report.pipeline else "no passes were asked for: nothing changed"
+
+
+def frozen(count: int) -> str:
+    """What --initializers-are-constants did."""
+    if count == 1:
+        return "1 initializer is a constant now and no input any more, as asked"
+    return f"{count} initializers are constants now and no inputs any more, as asked"
+
+
+def overridable(count: int) -> str:
+    """What stopped folding and fusing, and what to do."""
+    who, them = ("1 initializer is an input", "it") if count == 1 else (f"{count} initializers are inputs", "them")
+    return f"{who} as well, which a caller may feed: nothing is folded or fused with {them}.\nIf no caller does, give --initializers-are-constants."
 
 
 def counts_table(report: Report) -> Table:
@@ -68,7 +87,7 @@ def counts_table(report: Report) -> Table:
 
 def fired_table(report: Report) -> Table:
     """Which rules and passes fired, and how often."""
-    table = grid("fired", "times")
+    table = grid("rule or pass", "changes")
     fired = list(report.fired().items())
     for name, times in fired[:FIRED_SHOWN]:
         table.add_row(name, str(times))
@@ -119,12 +138,17 @@ def _count(count: int) -> str:
 
 
 def listing(titles: list[str], rows: list[list[str]]) -> Table:
-    """A table of texts; the last column that does not fit is folded."""
+    """A table of names and prose. Prose is folded, names never: columns of names at the right are left out where there is no room."""
     from rich.table import Table
 
+    columns = list(zip(titles, *rows, strict=True))
+    needs = [PROSE if any(" " in cell for cell in cells) else max(map(len, cells), default=0) for _, *cells in columns]
+    room = get_terminal_size().columns if sys.stdout.isatty() else UNBOUNDED
+    while needs[-1] != PROSE and sum(needs) + 2 * len(needs) > room:
+        needs.pop()
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="dim", padding=(0, 0, 0, 2))
-    for title in titles:
-        table.add_column(title, overflow="fold")
+    for title, need in zip(titles, needs, strict=False):
+        table.add_column(title, overflow="fold", no_wrap=need != PROSE)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*row[: len(needs)])
     return table

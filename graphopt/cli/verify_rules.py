@@ -10,14 +10,14 @@ import click
 from graphopt.cli.shared import plugin_option, registry_of, warn_of_failures
 
 
-@click.command("verify-rules")
+@click.command("verify-rules", short_help="Prove rules on models made from their patterns.")
 @click.argument("names", metavar="[RULE]...", nargs=-1)
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed makes other models.")
 @click.option("--thorough", is_flag=True, help="Many more models; takes minutes.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @plugin_option
 def verify_rules(names: tuple[str, ...], seed: int, thorough: bool, as_json: bool, plugins: tuple[str, ...]) -> int:
-    """Check rules, by default all: build models from each pattern, and near misses, apply the rule, run both sides, compare.
+    """Prove rules, by default all: build models from each pattern, and near misses, apply the rule, run both sides, compare.
 
     The exit status is 0 when all of them hold, otherwise 1.
     """

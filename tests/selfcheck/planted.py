@@ -142,7 +142,7 @@ def hard_swish_as_raw_node(m: Match, x: Value) -> Outcome:
     return node.output
 
 
-@wrong
+@either  # likewise below opset 18
 @rule(op.Identity(op.ReduceMax(x, const("axes"), keepdims=1)), keeps_type=True)
 def reduce_max_with_axes_as_input(m: Match, x: Value, axes: Value) -> Outcome:
     node = Node("ReduceMax", (x, axes), 1)  # axes is an input only from opset 18
