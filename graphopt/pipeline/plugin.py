@@ -1,4 +1,4 @@
-"""What a package that brings passes, rules, targets or operator facts says of itself. Imports nothing: an index of names must be cheap.
+"""What a package that brings passes, rules or operator facts says of itself. Imports nothing: an index of names must be cheap.
 
 A package has one entry point, in pyproject.toml:
 
@@ -23,15 +23,16 @@ GROUP = "graphopt.plugins"
 
 @final
 class Plugin:
-    """One package's passes, rules, targets and operator facts, by name; the right sides are `"module:name"`, imported when named.
+    """One package's passes, rules and operator facts, by name; the right sides are `"module:name"`, imported when named.
 
     `passes` name subclasses of `Pass`. `rules` name single rules that are not (only) part of a pass: a pipeline may use each by its
     name, and `verify-rules` checks them all. `levels` says which of the passes run at which level, and in which order; a pass that is in
     none of them runs only when it is named. Without `levels` each pass runs at the level that its class says. Where in its level a pass
     of another package than graphopt comes is for its class to say (`after`, `before`); the default is after all of graphopt's own.
+    `operators` name `OperatorFacts` of the package's own domains: what has them is no longer opaque, so it may be merged and dropped.
     """
 
-    __slots__ = ("levels", "name", "operators", "passes", "rules", "targets")
+    __slots__ = ("levels", "name", "operators", "passes", "rules")
 
     def __init__(
         self,
@@ -40,14 +41,12 @@ class Plugin:
         passes: Mapping[str, str] | None = None,
         levels: Mapping[int, tuple[str, ...]] | None = None,
         rules: Mapping[str, str] | None = None,
-        targets: Mapping[str, str] | None = None,
         operators: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self.passes = dict(passes or {})
         self.levels = None if levels is None else {int(level): tuple(names) for level, names in levels.items()}
         self.rules = dict(rules or {})
-        self.targets = dict(targets or {})
         self.operators = dict(operators or {})
 
     def __repr__(self) -> str:

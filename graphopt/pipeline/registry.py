@@ -67,6 +67,9 @@ class Registry:
         self.plugins = tuple(sorted(self.plugins, key=lambda plugin: (plugin.name != OURS, plugin.name)))
         self.passes = self._unique("pass", lambda plugin: plugin.passes)
         self.single_rules = self._unique("rule", lambda plugin: plugin.rules)
+        self._operators = {
+            name: Entry(name, target, plugin.name) for plugin in self.plugins for name, target in plugin.operators.items()
+        }
         self._classes: dict[str, type[Pass] | None] = {}
         self._levels: dict[int, tuple[str, ...]] = {}
         self._rules: dict[str, KnownRule] | None = None
@@ -87,6 +90,20 @@ class Registry:
     def _fail(self, message: str) -> None:
         if message not in self.failures:
             self.failures.append(message)
+
+    def announce_operators(self) -> None:
+        """Let schema/ know the operators that plug-ins describe, once; one that cannot be loaded stays opaque, and `failures` says so."""
+        from graphopt.schema.facts import OperatorFacts, register
+
+        waiting, self._operators = self._operators, {}
+        for entry in waiting.values():
+            try:
+                found = entry.load()
+                if not isinstance(found, OperatorFacts):
+                    raise TypeError(f"it is {found!r}, no OperatorFacts")
+                register(found)
+            except Exception as error:  # whatever a stranger's module raises while it is imported
+                self._fail(f"the operator {entry.name!r} stays opaque: {entry} cannot be loaded: {_reason(error)}")
 
     # ---- passes
 

@@ -51,6 +51,7 @@ def run_pipeline(
     known = registry if registry is not None else installed()
     tasks = resolve(pipeline, known, only, skip)
     watching = observer if observer is not None else Observer()
+    known.announce_operators()
     for failure in known.failures:
         watching.warned("plug-ins", failure)
     if not tasks:

@@ -156,6 +156,8 @@ def register(facts: OperatorFacts) -> None:
     """Add an operator of a domain that onnx does not know (a plug-in's own). Raises ValueError for one that onnx defines."""
     if _schema(facts.domain, facts.op_type, facts.since_version) is not None:
         raise ValueError(f"onnx defines {facts.domain or 'ai.onnx'}.{facts.op_type} itself")
+    if facts in _REGISTERED:
+        return
     _REGISTERED.append(facts)
     newest_opset.cache_clear()
     _KNOWN.clear()
