@@ -50,7 +50,9 @@ def account(report: Report) -> list[object]:
 
 def idle(report: Report) -> str:
     """Why nothing fired."""
-    return "nothing to do: no rule and no pass found anything to change" if report.pipeline else "no passes were asked for: nothing changed"
+    if not report.pipeline:
+        return "no passes were asked for: nothing changed"
+    return "nothing to do: no rule and no pass found anything to change"
 
 
 def frozen(count: int) -> str:
@@ -63,7 +65,8 @@ def frozen(count: int) -> str:
 def overridable(count: int) -> str:
     """What stopped folding and fusing, and what to do."""
     who, them = ("1 initializer is an input", "it") if count == 1 else (f"{count} initializers are inputs", "them")
-    return f"{who} as well, which a caller may feed: nothing is folded or fused with {them}.\nIf no caller does, give --initializers-are-constants."
+    advice = "If no caller does, give --initializers-are-constants."
+    return f"{who} as well, which a caller may feed: nothing is folded or fused with {them}.\n{advice}"
 
 
 def counts_table(report: Report) -> Table:
@@ -138,7 +141,7 @@ def _count(count: int) -> str:
 
 
 def listing(titles: list[str], rows: list[list[str]]) -> Table:
-    """A table of names and prose. Prose is folded, names never: columns of names at the right are left out where there is no room."""
+    """A table of names and prose: prose is folded, names never; where there is no room, names at the right are left out."""
     from rich.table import Table
 
     columns = list(zip(titles, *rows, strict=True))
