@@ -170,7 +170,10 @@ def unstorable(node: Node, results: Sequence[Tensor]) -> str | None:
     """Why the node's graph cannot hold the results; None when it can."""
     if node.graph is None:
         return "the node is in no graph"
-    refusals = (facts.refuses_constant(node.graph, TensorType(tensor.dtype, tensor.shape)) for tensor in results)
+    refusals = (
+        facts.refuses_constant(node.graph, TensorType(tensor.dtype, tensor.shape), is_output=value.is_output)
+        for value, tensor in zip(node.outputs, results, strict=True)
+    )
     return next((why for why in refusals if why is not None), None)
 
 

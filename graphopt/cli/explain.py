@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphopt.cli.shared import plugin_option, python_warnings_told, registry_of, warn
+from graphopt.cli.shared import plugin_option, python_warnings_told, refuse_text, registry_of, warn
 
 if TYPE_CHECKING:
+    from graphopt.ir.graph import Node
     from graphopt.ir.model import Model
     from graphopt.match.explain import Explanation
     from graphopt.match.rule import Rule
@@ -38,6 +39,7 @@ def explain(
 
     registry = registry_of(plugins)
     rules = [registry.rule_named(name) for name in names] or [known.rule for known in registry.rules().values()]
+    refuse_text(model)
     pipeline = Pipeline() if after is None else Pipeline.parse(after, registry)
     with python_warnings_told(warn):
         loaded = io.load(model, allow_outside=allow_outside)
@@ -61,10 +63,20 @@ def infer(model: Model) -> None:
 
 def places(rule: Rule, model: Model) -> list[Explanation]:
     """The attempts at a rule, the furthest first, with the driver's guards asked as well."""
+    from graphopt.errors import GraphoptError
     from graphopt.match.explain import explain as explain_rule
+    from graphopt.match.rule import RuleError
     from graphopt.rewrite import plan
 
-    return explain_rule(rule, model, lambda roots, nodes, bindings: plan(rule, roots, nodes, bindings))
+    def attempt(roots: tuple[Node, ...], nodes: tuple[Node, ...], bindings: dict[str, Any]) -> object:  # Any: what patterns bind
+        try:
+            return plan(rule, roots, nodes, bindings)
+        except (GraphoptError, MemoryError):
+            raise
+        except Exception as error:  # whatever the rule's author wrote
+            raise RuleError(f"the rule {rule} ({rule.file}:{rule.line}) raised {type(error).__name__} at {roots[0]!r}: {error}") from error
+
+    return explain_rule(rule, model, attempt)
 
 
 def as_data(one: Explanation) -> dict[str, Any]:  # Any: JSON

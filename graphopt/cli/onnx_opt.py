@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphopt.cli.shared import plugin_option, python_warnings_told, registry_of, warn
+from graphopt.cli.shared import TEXT_SUFFIXES, plugin_option, python_warnings_told, registry_of, warn
 
 if TYPE_CHECKING:
     from graphopt.ir.model import Model
     from graphopt.pipeline.pipeline import Pipeline
     from graphopt.pipeline.registry import Registry
 
-TEXT_SUFFIXES = (".onnxtxt", ".onnxtext", ".txt")
 SEPARATOR = re.compile(r"^[ \t]*#[ \t]*-{5,}[ \t]*$\n?", re.MULTILINE)
 HEADER = re.compile(r"\A(?:[ \t]*#[^\n]*\n|\s)*(<.*?>)", re.DOTALL)
 BINARY_START = b"\x08"  # the tag of ModelProto.ir_version, which every serializer writes first; no text begins so
@@ -74,8 +73,12 @@ def onnx_opt(
 
     Files that end in .onnxtxt, and stdin, are ONNX text. Without -o the result is printed as text.
     """
+    from graphopt.io.files import refuse_unwritable
+
     registry = registry_of(options["plugins"])
     steps = pipeline_of(context.meta[PASSES], pipeline, registry, context)
+    if output is not None:
+        refuse_unwritable(output)
     with python_warnings_told(warn):
         models = read(model, split=options["split_input_file"], allow_outside=options["allow_outside"])
         if output is not None and len(models) > 1:

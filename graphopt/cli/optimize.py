@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphopt.cli.shared import plugin_option, python_warnings_told, registry_of, warn
+from graphopt.cli.shared import plugin_option, python_warnings_told, refuse_text, registry_of, warn
 
 if TYPE_CHECKING:
     from graphopt.observe.observer import Observer
@@ -59,7 +59,8 @@ def optimize(model: Path, output: Path | None, dry_run: bool, quiet: bool, **opt
     tell = (lambda message: None) if quiet else warn
     registry = registry_of(options["plugins"])
     job = make_job(model, None if dry_run else output, registry, options, counted=not quiet)
-    with Progress(f"reading {model.name}", enabled=not quiet) as progress, python_warnings_told(tell):
+    refuse_text(model)
+    with Progress(enabled=not quiet) as progress, python_warnings_told(tell):
         job.run(Observers.of(progress, *listeners(options, tell)))
     if job.comparison is not None and not (job.comparison.agrees or job.comparison.differs):
         tell(f"not verified: {job.comparison}")

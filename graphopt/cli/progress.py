@@ -14,14 +14,18 @@ if TYPE_CHECKING:
     from rich.status import Status
 
 PATIENCE = 1.0  # seconds without a word; what is done by then needs no progress
+PHASES = {"load": "loading", "optimize": "optimizing", "verify": "verifying", "save": "writing"}
 
 
 @final
 class Progress(Observer):
-    """A line on the terminal that says which pass runs; silent for the first second, and always when stderr is no terminal."""
+    """A line on the terminal that says which phase it is, and which pass runs.
 
-    def __init__(self, phase: str, *, enabled: bool) -> None:
-        self._text = phase
+    Silent for the first second, and always when stderr is no terminal.
+    """
+
+    def __init__(self, *, enabled: bool) -> None:
+        self._text = PHASES["load"]
         self._lock = threading.Lock()
         self._status: Status | None = None
         self._timer = threading.Timer(PATIENCE, self._show) if enabled and sys.stderr.isatty() else None
@@ -40,11 +44,14 @@ class Progress(Observer):
             if self._status is not None:
                 self._status.stop()
 
+    def phase_began(self, phase: str) -> None:
+        self._tell(PHASES.get(phase, phase))
+
     def pass_began(self, name: str, graph: Graph) -> None:
-        self._tell(f"{name}, {len(graph)} nodes")
+        self._tell(f"{PHASES['optimize']}: {name}, {len(graph)} nodes")
 
     def pass_ended(self, name: str, graph: Graph, changes: int, seconds: float) -> None:
-        self._tell("working")
+        self._tell(PHASES["optimize"])
 
     def _tell(self, text: str) -> None:
         self._text = text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -12,6 +13,7 @@ import click
 if TYPE_CHECKING:
     from graphopt.pipeline.registry import Registry
 
+TEXT_SUFFIXES = (".onnxtxt", ".onnxtext", ".txt")  # of models as text, which onnx-opt reads and writes
 Function = TypeVar("Function", bound=Callable[..., Any])  # Any: click calls with what the options say
 
 
@@ -31,6 +33,15 @@ def registry_of(plugins: tuple[str, ...]) -> Registry:
     for target in plugins:
         registry = with_plugin(registry, target)
     return registry
+
+
+def refuse_text(path: Path) -> None:
+    """Raise ModelError for a model as text, which this command does not read; onnx-opt does."""
+    from graphopt.errors import ModelError
+
+    if path.suffix in TEXT_SUFFIXES and path.is_file():
+        advice = f"use onnx-opt: onnx-opt {path} -o {path.with_suffix('.onnx')} makes a binary model of it, --level1 optimizes it too"
+        raise ModelError(f"{path}: is a model as text, to go by its name, and this command reads binary models; {advice}")
 
 
 def warn(message: str) -> None:

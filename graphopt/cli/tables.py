@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from graphopt.observe.report import Report
+    from graphopt.observe.report import DataFile, Report
 
 UNBOUNDED = 10_000  # columns when it goes to a file, where nothing must be folded
 FIRED_SHOWN = 12
@@ -40,6 +40,8 @@ def account(report: Report) -> list[object]:
     target = f" -> {report.output}" if report.output else ""
     things: list[object] = [f"{report.source or 'model'}{target}   ({report.pipeline or 'no passes'})", counts_table(report)]
     things.append(fired_table(report) if report.fired() else idle(report))
+    if report.data_files:
+        things.append("\n".join(map(data_file, report.data_files)))
     if report.frozen:
         things.append(frozen(len(report.frozen)))
     elif report.overridable:
@@ -53,6 +55,18 @@ def idle(report: Report) -> str:
     if not report.pipeline:
         return "no passes were asked for: nothing changed"
     return "nothing to do: no rule and no pass found anything to change"
+
+
+def data_file(file: DataFile) -> str:
+    """Where weights are that are not in the model file.
+
+    >>> from graphopt.observe.report import DataFile
+    >>> data_file(DataFile("m.bin", 8192, shared=True)), data_file(DataFile("out.onnx.data", 8192, shared=False))
+    ('weights stay in m.bin (8.0 KiB), which both models now use', 'weights are in out.onnx.data (8.0 KiB)')
+    """
+    if file.shared:
+        return f"weights stay in {file.name} ({size(file.bytes)}), which both models now use"
+    return f"weights are in {file.name} ({size(file.bytes)})"
 
 
 def frozen(count: int) -> str:

@@ -30,7 +30,7 @@ _ADVICE = {
     errno.EPERM: "choose a folder that you may write to",
     errno.EROFS: "choose a folder that you may write to",
     errno.ENOENT: "create the folder first",
-    errno.ENOTDIR: "create the folder first",
+    errno.ENOTDIR: "choose a path in a folder",
     errno.EISDIR: "give the path of a file",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
@@ -39,7 +39,17 @@ _ADVICE = {
 def unwritable(path: Path, error: OSError) -> ModelError:
     """What the user is told when the system refuses to write."""
     advice = f"; {_ADVICE[error.errno]}" if error.errno in _ADVICE else ""
-    return ModelError(f"{path}: cannot be written: {error.strerror or error}{advice}; what was there before is unchanged")
+    return ModelError(f"{path}: cannot be written: {error.strerror or error}{advice}")
+
+
+def refuse_unwritable(target: Path) -> None:
+    """Raise ModelError when it is plain before any work that a file cannot be written. Nothing is touched."""
+    try:
+        place = target if is_special(target) else target.parent
+        if not os.access(place, os.W_OK):
+            raise PermissionError(errno.EACCES, f"{place} is not writable")
+    except OSError as error:
+        raise unwritable(target, error) from error
 
 
 @final
@@ -166,6 +176,8 @@ def is_special(target: Path) -> bool:
     """Whether the target is a pipe or a device, which is written to and never replaced. Raises OSError for a folder, or none around it."""
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "it is a folder")
+    if target.parent.exists() and not target.parent.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, f"{target.parent} is not a folder")
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, f"there is no folder {target.parent}")
     return target.exists() and not target.is_file()

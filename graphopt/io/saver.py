@@ -65,7 +65,7 @@ def save(model: Model, path: str | os.PathLike[str], *, external_data: bool | No
         sweep(target)
         _save_beside(model, message, plan, target)
     except OSError as error:
-        raise unwritable(target, error) from error
+        raise ModelError(f"{unwritable(target, error)}; what was there before is unchanged") from error
 
 
 # ---- what goes where

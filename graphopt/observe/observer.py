@@ -14,6 +14,9 @@ class Observer:
     `may_apply`, possibly erased in `applied`.
     """
 
+    def phase_began(self, phase: str) -> None:
+        """The run of a whole job gets to "load", "optimize", "verify" or "save"."""
+
     def may_run(self, name: str, graph: Graph) -> bool:
         """Whether a pass may run on a graph; False leaves it out this time. All observers must agree."""
         return True
@@ -49,6 +52,10 @@ class Observers(Observer):
         """The observers that are there, as one."""
         present = [observer for observer in observers if observer is not None]
         return present[0] if len(present) == 1 else Observers(*present) if present else Observer()
+
+    def phase_began(self, phase: str) -> None:
+        for observer in self.observers:
+            observer.phase_began(phase)
 
     def may_run(self, name: str, graph: Graph) -> bool:
         answers = [observer.may_run(name, graph) for observer in self.observers]  # each one counts, so each is asked

@@ -7,6 +7,7 @@ pipeline        what was asked for, as text
 source, output  the files, "" where there was none
 before, after   nodes, operators (name -> count), initializers, initializer_bytes, constant_bytes (in nodes), file_bytes (null: no file);
                 subgraphs and the bodies of functions are counted in
+data_files      files beside output that hold its weights: name, bytes, shared (the source, which is another file, uses it too)
 changes         how many changes all passes made
 signature       unchanged, changes (in words), overridable (initializers that stay inputs), frozen (those made constants, as asked)
 passes          for each: name with options, runs, changes, seconds, nodes_before and nodes_after (sums over its runs)
@@ -38,6 +39,15 @@ if TYPE_CHECKING:
 SCHEMA = 1  # raised whenever a field changes its meaning or goes
 
 
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A file that holds weights of the result; `shared` says that the source uses it too and goes on doing so."""
+
+    name: str
+    bytes: int
+    shared: bool
+
+
 @final
 @dataclass(slots=True)
 class Report:
@@ -55,6 +65,7 @@ class Report:
     after: Inventory = field(default_factory=Inventory)
     file_bytes_before: int | None = None
     file_bytes_after: int | None = None
+    data_files: list[DataFile] = field(default_factory=list)
     changes: int = 0
     passes: dict[str, PassCount] = field(default_factory=dict)
     rules: dict[str, RuleCount] = field(default_factory=dict)
@@ -88,6 +99,7 @@ class Report:
             "output": self.output,
             "before": _side(self.before, self.file_bytes_before),
             "after": _side(self.after, self.file_bytes_after),
+            "data_files": [asdict(file) for file in self.data_files],
             "changes": self.changes,
             "signature": {
                 "unchanged": not self.signature_changes,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -10,18 +12,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from graphopt import io
-from graphopt.errors import InternalError
+from graphopt.errors import InternalError, ModelError
+from graphopt.io.files import refuse_unwritable
 from graphopt.ir.collector import collector_resting
 from graphopt.ir.edit import Editor
 from graphopt.ir.graph import INITIALIZERS_ARE_NO_INPUTS
 from graphopt.ir.model import Model
 from graphopt.ir.tensor import FileSlice
+from graphopt.match.rule import RuleError
 from graphopt.observe.inventory import Inventory, Signature
 from graphopt.observe.observer import Observer, Observers
-from graphopt.observe.report import Report
+from graphopt.observe.report import DataFile, Report
 from graphopt.observe.statistics import Statistics
 from graphopt.observe.trace import Trace, name_map, node_names
 from graphopt.observe.watch import VerifyEach
+from graphopt.pipeline.blame import Running, advice
 from graphopt.pipeline.pipeline import Pipeline
 from graphopt.pipeline.registry import Registry
 from graphopt.pipeline.runner import passes_of, resolve, run_pipeline
@@ -63,38 +68,44 @@ class Job:
         self.traced = self.traced or self.report_path is not None
         self.counted = self.counted or self.traced
         self._original: Any = self.source  # Any: as source
+        self._data_before: dict[Path, int] = {}
 
     def run(self, observer: Observer | None = None) -> Model:
         """Do it all. Raises as `graphopt.optimize` says."""
         resolve(self.pipeline, self.registry, self.only, self.skip)  # the caller's mistakes first: loading may take long
+        for path in (self.output, self.report_path, self.reproducer):
+            if path is not None:
+                refuse_unwritable(path)
         with collector_resting():
             return self._run_all(observer if observer is not None else Observer())
 
     def _run_all(self, observer: Observer) -> Model:
-        with self._timed("load"):
+        with self._timed("load", observer):
             model = self._load()
         if isinstance(self.source, Model) and (self.verify or self.reproducer is not None):
             self._original = io.to_proto(model)
+        running = Running()
         try:
-            with self._timed("optimize"):
-                self._optimize(model, observer)
-        except InternalError as error:
-            raise self._with_advice(error) from error
+            with self._timed("optimize", observer):
+                self._optimize(model, Observers.of(observer, running))
+        except (InternalError, RuleError) as error:
+            raise self._with_advice(error, running.name) from error
         failure = None
         if self.verify:
-            with self._timed("verify"):
+            with self._timed("verify", observer):
                 failure = self._compare(model)
         if self.output is not None and (failure is None or self.write_anyway):
-            with self._timed("save"):
+            with self._timed("save", observer):
                 self._save(model, self.output)
         if self.report_path is not None:
-            self.report.write(self.report_path)
+            self._write_report(self.report_path, failure)
         if failure is not None:
             raise failure
         return model
 
     @contextmanager
-    def _timed(self, phase: str) -> Iterator[None]:
+    def _timed(self, phase: str, observer: Observer) -> Iterator[None]:
+        observer.phase_began(phase)
         began = time.perf_counter()
         yield
         self.report.seconds[phase] = time.perf_counter() - began
@@ -105,6 +116,7 @@ class Job:
             self.report.source = str(self.source) if isinstance(self.source, Path) else ""
             self.report.before = Inventory.of(model)
             self.report.file_bytes_before = file_bytes(self.source, model)
+            self._data_before = data_files(self.source, model)
         return model
 
     def _fresh(self) -> Model:
@@ -166,18 +178,40 @@ class Job:
         io.save(model, output, **self.save_options)
         self.report.output = str(output)
         if self.counted and output.is_file():  # a pipe or a device cannot be read again
-            self.report.file_bytes_after = file_bytes(output, io.load(output, allow_outside=True, check_external=False))
+            written = io.load(output, allow_outside=True, check_external=False)
+            self.report.file_bytes_after = file_bytes(output, written)
+            self.report.data_files = self._data_files(output, written)
 
-    def _with_advice(self, error: InternalError) -> InternalError:
-        """The same error, with what to send us."""
+    def _data_files(self, output: Path, written: Model) -> list[DataFile]:
+        """The files that hold weights of the result, and whether the source's file names them too."""
+        is_other = isinstance(self.source, Path) and self.source.resolve() != output.resolve()
+        return [
+            DataFile(os.path.relpath(path, output.parent.resolve()), size, shared=is_other and path in self._data_before)
+            for path, size in data_files(output, written).items()
+        ]
+
+    def _write_report(self, path: Path, failure: InternalError | None) -> None:
+        """Write the report; when that fails, say what became of the rest."""
+        try:
+            self.report.write(path)
+        except ModelError as error:
+            if failure is not None:
+                raise InternalError(f"{failure}\nThe report was not written either: {error}") from error
+            if self.report.output:
+                raise ModelError(f"{self.report.output} was written, the report was not: {error}") from error
+            raise
+
+    def _with_advice(self, error: InternalError | RuleError, step: str) -> InternalError | RuleError:
+        """The same error, with what to send to whom. `step` is the pass that ran."""
         name = str(self.source) if isinstance(self.source, Path) else "MODEL.onnx"
         if self.reproducer is not None:
             io.save(self._fresh(), self.reproducer)
             name = str(self.reproducer)
         constants = " --initializers-are-constants" if self.initializers_are_constants else ""
         choice = "".join([*(f" --only {each}" for each in self.only), *(f" --skip {each}" for each in self.skip)])
-        command = f"graphopt optimize {name} --dry-run -p '{self.pipeline}'{constants}{choice}"
-        return InternalError(f"{error}\nThis is a bug. Please report it, with the model: {command}")
+        plugins = "".join(f" --plugin {shlex.quote(target)}" for target in self.registry.named)
+        command = f"graphopt optimize {shlex.quote(name)} --dry-run -p '{self.pipeline}'{constants}{choice}{plugins}"
+        return type(error)(f"{error}\n{advice(step, self.registry)}, with the model: {command}")
 
 
 def freeze(model: Model) -> list[str]:
@@ -195,6 +229,14 @@ def file_bytes(source: object, model: Model) -> int | None:
     """How many bytes a model file and the data files beside it take; None when it is no file."""
     if not isinstance(source, Path) or not source.is_file():
         return None
+    return source.stat().st_size + sum(data_files(source, model).values())
+
+
+def data_files(source: object, model: Model) -> dict[Path, int]:
+    """The files beside a model file that hold weights of it -> their bytes."""
+    if not isinstance(source, Path):
+        return {}
     storages = [value.tensor.storage for graph in model.graphs() for value in graph.initializers.values() if value.tensor is not None]
-    beside = {storage.file.path: storage.file.size for storage in storages if isinstance(storage, FileSlice)}
-    return source.stat().st_size + sum(size for path, size in beside.items() if path.resolve() != source.resolve())
+    found = {storage.file.path.resolve(): storage.file.size for storage in storages if isinstance(storage, FileSlice)}
+    found.pop(source.resolve(), None)
+    return found

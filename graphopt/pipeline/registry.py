@@ -57,11 +57,14 @@ class KnownRule:
 class Registry:
     """The passes and rules of some plug-ins. Names must be unique; what cannot be loaded is left out, and `failures` says why.
 
+    `named` are the plug-ins that are not installed: what --plugin was given.
+
     Raises SpecError when two plug-ins own one name, naming both.
     """
 
     plugins: tuple[Plugin, ...] = ()
     failures: list[str] = field(default_factory=list)
+    named: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.plugins = tuple(sorted(self.plugins, key=lambda plugin: (plugin.name != OURS, plugin.name)))
@@ -159,6 +162,12 @@ class Registry:
         """The level that runs a pass; None for one that runs only when it is named."""
         return next((int(level) for level in Level if name in self.level(level)), None)
 
+    def entry_of(self, step: str) -> Entry | None:
+        """What brings a pass, or a rule that ran as one; None for one that a program made itself. Loads nothing."""
+        rule = (self._rules or {}).get(step)
+        by_its_pass = self.passes[rule.passes[0]] if rule is not None and rule.passes else None
+        return self.passes.get(step) or self.single_rules.get(step) or by_its_pass
+
     # ---- rules
 
     def rules(self) -> dict[str, KnownRule]:
@@ -227,15 +236,22 @@ def installed() -> Registry:
 
 
 def with_plugin(registry: Registry, target: str) -> Registry:
-    """The same registry and one plug-in more: "module" (its PLUGIN) or "module:name". Raises SpecError when it cannot be loaded."""
+    """The same registry and one plug-in more: "module" (its PLUGIN) or "module:name"; one that it has already changes nothing.
+
+    Raises SpecError when it cannot be loaded.
+    """
     entry = Entry("", target if ":" in target else f"{target}:PLUGIN", target)
     try:
         plugin = entry.load()
     except Exception as error:  # whatever a stranger's module raises while it is imported
+        if any(known.name == target for known in registry.plugins):
+            return registry
         raise SpecError(f"the plug-in {target!r} cannot be loaded: {_reason(error)}") from error
     if not isinstance(plugin, Plugin):
         raise SpecError(f"the plug-in {target!r} is {plugin!r}; name a graphopt.pipeline.plugin.Plugin")
-    return Registry((*registry.plugins, plugin), list(registry.failures))
+    if plugin in registry.plugins:
+        return registry
+    return Registry((*registry.plugins, plugin), list(registry.failures), (*registry.named, target))
 
 
 def _reason(error: Exception) -> str:

@@ -12,6 +12,7 @@ from graphopt.errors import InternalError, ModelError, SpecError, nearest
 from graphopt.infer.model import infer_model
 from graphopt.ir.graph import Graph, Node
 from graphopt.ir.model import Model
+from graphopt.ir.scopes import part_names
 from graphopt.observe.observer import Observer
 from graphopt.pipeline.base import Context, Pass, RulePass
 from graphopt.pipeline.pipeline import ROUNDS, Fixpoint, LevelStep, Pipeline, Skip, Step
@@ -59,8 +60,10 @@ def run_pipeline(
     if model.trains:
         watching.warned("pipeline", "the model holds training_info, whose algorithms read and write its values by name: it stays as it is")
         return 0
+    run = _Run(model, watching)
+    part_names(run.context.editor)
     infer_model(model, watching)
-    return _Run(model, watching).all(tasks)
+    return run.all(tasks)
 
 
 def resolve(pipeline: Pipeline, registry: Registry, only: Collection[str] = (), skip: Collection[str] = ()) -> tuple[Task, ...]:

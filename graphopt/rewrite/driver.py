@@ -143,15 +143,20 @@ class _Run(Listener):
                 node.name, node.doc = replaced.name, replaced.doc
 
     def sweep(self, nodes: tuple[Node, ...]) -> None:
-        """Erase the matched nodes that nobody reads any more, and Constants that only they read."""
+        """Erase the matched nodes that nobody reads any more, and Constants and initializers that only they read."""
         left = list(nodes)
         while left:
             node = left.pop()
             if node.graph is None or any(value.users for value in node.outputs):
                 continue
-            producers = [value.producer for value in node.inputs if value is not None]
             self.editor.erase(node)
-            left += [p for p in producers if p is not None and (p in nodes or p.op == "Constant")]
+            for value in node.inputs:
+                if value is None or value.users:
+                    continue
+                if value.producer is not None and (value.producer in nodes or value.producer.op == "Constant"):
+                    left.append(value.producer)
+                elif value.is_initializer and self.editor.may_drop_initializer(value):
+                    self.editor.drop_initializer(value)
 
     def endless(self) -> InternalError:
         last = list(dict.fromkeys(self.applied[-50:]))

@@ -231,12 +231,15 @@ def accepts(node: Node, graph: Graph | None = None) -> str | None:
         return why
 
 
-def refuses_constant(graph: Graph, type: Type | None) -> str | None:
-    """Why a graph cannot hold a new constant of this type; None when it can.
+def refuses_constant(graph: Graph, type: Type | None, *, is_output: bool = False) -> str | None:
+    """Why a graph cannot hold a new constant of this type; None when it can. `is_output`: the graph returns it.
 
-    As an initializer it always can. Where there can be none, a Constant node must: below opset 9 that holds floats alone.
+    As an initializer it always can. Where there can be none, or a subgraph returns it, a Constant node must: below opset 9 that holds
+    floats alone.
     """
-    return None if graph.holds_initializers else accepts(Node("Constant", (), (Value("", type),)), graph)
+    if graph.holds_initializers and not (is_output and graph.owner is not None):
+        return None
+    return accepts(Node("Constant", (), (Value("", type),)), graph)
 
 
 _ACCEPTED: dict[tuple[OperatorFacts, tuple[str, ...], tuple[str, ...]], str | None] = {}

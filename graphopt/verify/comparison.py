@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -59,7 +60,7 @@ def compare(
     "reference". With `initializers_are_constants` the overridable initializers are never fed, and may go.
 
     A model that differs from itself (random operators) is not comparable; one that cannot be run is not checked. Neither is an error.
-    Raises ModelError when `before` cannot be read, SpecError for a runner that is not there.
+    Raises ModelError when `before`, or the file `after`, cannot be read, SpecError for a runner that is not there.
     """
     options = Options(seeds, sizes, feeds, exact, tolerance, runner, special, initializers_are_constants)
     return Original(before, options).compare(after)
@@ -111,7 +112,7 @@ class Original:
             self.notes.append(f"{runner.name} accepts no feed: {skipped[-1] if skipped else 'the model has no inputs to try'}")
 
     def compare(self, after: Source) -> Comparison:
-        """Compare another model with this one."""
+        """Compare another model with this one. Raises ModelError for a file that cannot be read."""
         result = Comparison(self.subject.name, "the result")
         result.notes += self.notes
         result.skipped += self.skipped
@@ -121,6 +122,8 @@ class Original:
             result.after = other.name
             signature = Signature.of(other.proto(), initializers_are_constants=self.options.initializers_are_constants)
         except ModelError as error:
+            if isinstance(after, (str, os.PathLike)):
+                raise  # nothing was compared, so nothing differs
             result.failure = str(error)
             return result
         faults, remarks = changes(self.signature, signature, self._shapes())
@@ -131,7 +134,8 @@ class Original:
                 output.why = "no runtime runs the original"
             return result
         result.runner = self.runner.name
-        result.tolerance = self.judge.statement(self._output_kinds())
+        kinds = self._output_kinds()
+        result.tolerance, result.held_to = self.judge.statement(kinds), self.judge.in_short(kinds)
         try:
             session = self.runner.open(other)
         except CannotRun as error:

@@ -91,13 +91,15 @@ class Comparison:
     """What `compare` found.
 
     `signature` lists what changed in inputs and outputs (each entry is a fault), `notes` what a reader should know, `skipped` the feeds
-    that the original rejected, `feeds` those that were run on both. `failure` says why the second model could not be run.
+    that the original rejected, `feeds` those that were run on both. `failure` says why the second model could not be run. `tolerance`
+    is complete, `held_to` says the same for people.
     """
 
     before: str
     after: str
     runner: str = ""
     tolerance: tuple[str, ...] = ()
+    held_to: tuple[str, ...] = ()
     outputs: list[OutputResult] = field(default_factory=list)
     signature: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -146,7 +148,7 @@ class Comparison:
         lines += [f"  signature: {fault}" for fault in self.signature]
         lines += [f"  {self.failure}"] if self.failure else []
         lines += self._table()
-        lines += [f"  tolerance: {rule}" for rule in self.tolerance]
+        lines += [f"  tolerance {rule}" for rule in self.held_to]
         lines += [f"  skipped: {feed}" for feed in self.skipped]
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)

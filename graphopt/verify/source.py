@@ -69,8 +69,10 @@ def subject(source: Source, name: str) -> Subject:
     if isinstance(source, Model):
         return _from_model(source, name)
     path = Path(source)
-    if not path.is_file():
-        raise ModelError(f"{path}: there is no such file")
+    if path.is_dir():
+        raise ModelError(f"{path}: is a folder; give the path of the .onnx file in it")
+    if not path.exists():
+        raise ModelError(f"{path}: does not exist")
     return Subject(str(path), path=path)
 
 

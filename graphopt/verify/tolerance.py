@@ -28,6 +28,15 @@ class Tolerance:
     floor: float
     scale: float
 
+    @property
+    def in_short(self) -> str:
+        """For people: what it comes to, without the noise around zero.
+
+        >>> Tolerance(1e-3, 1e-4, 1e-6, 1e-4).in_short
+        '0.1 % of each value, or 0.01 % of the largest'
+        """
+        return f"{100 * self.rtol:g} % of each value, or {100 * self.scale:g} % of the largest"
+
     def __str__(self) -> str:
         return (
             f"|a-b| <= {self.rtol:g}|a| + max({self.floor:g}, {self.atol:g} min(1, S)), or {self.scale:g} S everywhere;"
@@ -82,6 +91,17 @@ class Judge:
             lines.append(f"{kind}: {said}")
         if self.quantized and not self.exact:
             lines.append("quantized model: 1% of the elements may be off by more than 1 (integers) or 1.5/255 of the range (floats)")
+        return tuple(lines)
+
+    def in_short(self, kinds: Iterable[DType]) -> tuple[str, ...]:
+        """The same for people: a short line for each tolerance."""
+        said: dict[str, list[str]] = {}
+        for kind in sorted(set(kinds)):
+            tolerance = self.tolerance_for(kind)
+            said.setdefault("equal bits" if tolerance is None else tolerance.in_short, []).append(str(kind))
+        lines = [f"{', '.join(names)}: {words}" for words, names in said.items()]
+        if self.quantized and not self.exact:
+            lines.append("quantized model: 1 % of the elements may be off by more than one step")
         return tuple(lines)
 
     def judge(self, reference: object, value: object) -> Difference:

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+from graphopt.ir import Value
+from graphopt.match import Match, op, rule, tensor
 from graphopt.pipeline.plugin import Plugin
+
+
+@rule(op.Relu(tensor("x")))
+def raises(m: Match, x: Value) -> Value:
+    """Relu(x)  ->  an exception"""
+    raise LookupError("nothing")
+
+
+@rule(op.Relu(tensor("x", where=lambda x: 1 // 0 > 0)))
+def asks_wrongly(m: Match, x: Value) -> Value:
+    """Its condition raises."""
+    return x
+
 
 PLUGIN = Plugin(
     "strangers",
@@ -10,4 +25,5 @@ PLUGIN = Plugin(
     levels={},  # they run only when they are named
 )
 BROKEN = Plugin("broken", passes={"gone": "no_such_module:Gone"})
+RULES = Plugin("ruling", rules={"raises": "tests.cli.strangers:raises", "asks-wrongly": "tests.cli.strangers:asks_wrongly"})
 OPTIONS = Plugin("options", passes={"take-all": "tests.pipeline.fakes:TakeAll"}, levels={})

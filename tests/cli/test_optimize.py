@@ -10,9 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import onnx
+import onnx.parser
 import pytest
 
-from tests.api.models import BEFORE_IR_4, operators, write, write_with_weights
+from graphopt.errors import ModelError
+from graphopt.io import load, print_text
+from graphopt.observe.report import Report
+from graphopt.pipeline.job import Job
+from tests.api.models import BEFORE_IR_4, IDENTITIES, operators, write, write_with_weights
 
 Command = Callable[..., int]
 
@@ -94,7 +99,9 @@ def test_weights_go_where_they_are_asked_to(command: Command, tmp_path: Path) ->
 def test_verify_says_what_it_compared(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path)
     assert command("optimize", "model.onnx", "-o", "out.onnx", "--verify") == 0
-    assert re.search(r"equal bits: model.onnx and the result on \d+ feeds", capsys.readouterr().out)
+    out = capsys.readouterr().out
+    assert re.search(r"equal bits: model.onnx and the result on \d+ feeds", out)
+    assert "\n  tolerance float32: 0.1 % of each value, or 0.01 % of the largest\n" in out
 
 
 WRONG = ("-p", "eliminate-identity, make-wrong", "--plugin", "tests.cli.strangers", "--verify")
@@ -184,6 +191,101 @@ def test_what_is_wrong_with_the_model_is_exit_status_1(command: Command, tmp_pat
         assert said.out == ""
 
 
+@pytest.mark.parametrize("option", ["-o", "--report", "--reproducer"])
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("no/such/x", "no/such/x: cannot be written: there is no folder no/such; create the folder first"),
+        ("model.onnx/x", "model.onnx/x: cannot be written: model.onnx is not a folder; choose a path in a folder"),
+        ("folder", "folder: cannot be written: it is a folder; give the path of a file"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_any_work(
+    command: Command,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    option: str,
+    target: str,
+    says: str,
+) -> None:
+    if option == "--report" and target == "folder":
+        return  # the command line itself says so, as wrong words
+    write(tmp_path)
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setattr(Job, "_load", lambda self: pytest.fail("work was done"))
+    others = ["-o", "out.onnx"] if option != "-o" else []
+    assert command("optimize", "model.onnx", *others, "--verify", option, target) == 1
+    assert capsys.readouterr().err == f"error: {says}\n"
+
+
+def test_a_folder_without_permission_is_refused_before_any_work(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system is asked; what it says is made up, as root may write everywhere."""
+    write(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr(Job, "_load", lambda self: pytest.fail("work was done"))
+    assert command("optimize", "model.onnx", "-o", "out.onnx") == 1
+    assert capsys.readouterr().err == "error: out.onnx: cannot be written: . is not writable; choose a folder that you may write to\n"
+
+
+def test_a_report_that_fails_after_all_does_not_hide_what_was_written(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(report: Report, path: Path) -> None:
+        raise ModelError(f"{path}: cannot be written: No space left on device")
+
+    write(tmp_path)
+    monkeypatch.setattr(Report, "write", full)
+    assert command("optimize", "model.onnx", "-o", "out.onnx", "--report", "r.json") == 1
+    why = "r.json: cannot be written: No space left on device\n"
+    assert capsys.readouterr().err == f"error: out.onnx was written, the report was not: {why}"
+    assert operators(onnx.load("out.onnx")) == ["Add", "Relu"]
+    assert command("optimize", "model.onnx", "-o", "other.onnx", *WRONG, "--report", "r.json") == 70
+    said = capsys.readouterr().err
+    assert "to blame is rewrite 3" in said and said.endswith(f"\nThe report was not written either: {why}")
+
+
+def test_where_the_weights_are_is_said(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_with_weights(tmp_path)
+    assert command("optimize", "heavy.onnx", "-o", "out.onnx", "--report", "r.json") == 0
+    assert "\nweights stay in heavy.bin (8.0 KiB), which both models now use\n" in capsys.readouterr().out
+    assert json.loads((tmp_path / "r.json").read_text())["data_files"] == [{"name": "heavy.bin", "bytes": 8192, "shared": True}]
+    (tmp_path / "elsewhere").mkdir()
+    assert command("optimize", "heavy.onnx", "-o", "elsewhere/out.onnx") == 0
+    assert "\nweights are in out.onnx.data (8.0 KiB)\n" in capsys.readouterr().out
+    assert command("optimize", "heavy.onnx", "-o", "heavy.onnx") == 0
+    assert "\nweights are in heavy.bin (8.0 KiB)\n" in capsys.readouterr().out
+    assert command("optimize", "heavy.onnx", "-o", "inline.onnx", "--inline") == 0
+    assert "weights" not in capsys.readouterr().out
+
+
+def test_no_line_of_a_printed_change_is_long(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The model has two initializers of 200 elements and an attribute of 60; the model that onnx-opt prints has them still."""
+    held = ", ".join(f"float[200] {name} = {{{', '.join(['0.123456'] * 200)}}}" for name in "cd")
+    head = '<ir_version: 8, opset_import: ["" : 17]>'
+    nodes = f"a = Identity(x) k = Constant<value_floats = [{', '.join(['1.5'] * 60)}]>() s = Add(a, c) y = Add(s, d)"
+    write(tmp_path, f"{head} agraph (float[200] x) => (float[200] y, float[60] k) <{held}> {{ {nodes} }}")
+    assert command("optimize", "model.onnx", "--dry-run", "-q", "--print-after-change", "-p", "eliminate-identity") == 0
+    out = capsys.readouterr().out
+    assert "-   a = Identity (x)\n" in out
+    assert "[1.5, 1.5, 1.5, ... 60 elements]" in out
+    assert max(map(len, out.splitlines())) <= 200
+    text = print_text(load("model.onnx"))
+    assert text.count("0.123456") == 400
+    assert operators(onnx.parser.parse_model(text)) == ["Identity", "Constant", "Add", "Add"]
+
+
+def test_a_model_as_text_is_for_the_other_command(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "x.onnxtxt").write_text(IDENTITIES)
+    for arguments in (("optimize", "x.onnxtxt", "--dry-run"), ("explain", "x.onnxtxt")):
+        assert command(*arguments) == 1
+        assert "use onnx-opt: onnx-opt x.onnxtxt -o x.onnx" in capsys.readouterr().err
+    assert command("optimize", "missing.onnxtxt", "--dry-run") == 1
+    assert "missing.onnxtxt: does not exist" in capsys.readouterr().err
+
+
 def test_external_data_outside_of_the_folder_needs_a_flag(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "inner").mkdir()
     path = write_with_weights(tmp_path)
@@ -203,9 +305,30 @@ def test_a_pass_that_breaks_is_exit_status_70(command: Command, tmp_path: Path, 
     assert command("optimize", "model.onnx", "--dry-run", *options) == 70
     assert capsys.readouterr().err == (
         "error: the pass explode failed on graph 'agraph' at %a = Identity(%x): ZeroDivisionError: Identity\n"
-        "This is a bug. Please report it, with the model: graphopt optimize repro.onnx --dry-run -p 'explode'\n"
+        "explode comes from the plug-in 'strangers' (package tests), not from graphopt. Please report it to its authors, with the model: "
+        "graphopt optimize repro.onnx --dry-run -p 'explode' --plugin tests.cli.strangers\n"
     )
     assert onnx.load("repro.onnx") == onnx.load("model.onnx")
+
+
+@pytest.mark.parametrize(("name", "status"), [("raises", 70), ("asks-wrongly", 2)])
+def test_a_rule_that_breaks_is_its_authors_matter(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, status: int
+) -> None:
+    """Whether the rule's function raises or a condition of its pattern: the plug-in is named, and the command that shows it works."""
+    write(tmp_path)
+    plugin = ("--plugin", "tests.cli.strangers:RULES")
+    assert command("optimize", "model.onnx", "--dry-run", "-p", name, *plugin) == status
+    first, second = capsys.readouterr().err.splitlines()
+    assert name in first
+    assert second == (
+        f"{name} comes from the plug-in 'ruling' (package tests), not from graphopt. Please report it to its authors, with the model: "
+        f"graphopt optimize model.onnx --dry-run -p '{name}' --plugin tests.cli.strangers:RULES"
+    )
+    assert command("explain", "model.onnx", "--rule", name, *plugin) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: the rule {name} (") and "strangers.py:" in said
+    assert "Traceback" not in said and "bug in graphopt" not in said
 
 
 def test_a_plugin_that_is_left_out_is_a_warning(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

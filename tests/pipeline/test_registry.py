@@ -147,6 +147,17 @@ def test_a_plugin_can_be_named_without_being_installed() -> None:
         with_plugin(registry(), "no_such_module")
 
 
+def test_a_plugin_that_is_there_already_may_be_named_again(entry_points: list[EntryPoint]) -> None:
+    """By its module, twice, and by the name under which it is installed."""
+    entry_points += [point("graphopt", f"{HERE}:PLUGIN"), point("stranger", f"{__name__}:STRANGER")]
+    found = module.installed()
+    for target in (HERE, f"{__name__}:STRANGER", "stranger"):
+        assert with_plugin(found, target) is found
+    once = with_plugin(registry(), f"{__name__}:STRANGER")
+    assert with_plugin(once, f"{__name__}:STRANGER") is once
+    assert once.named == (f"{__name__}:STRANGER",)
+
+
 def test_our_own_passes_come_through_the_same_door() -> None:
     found = installed()
     assert found.plugins[0].name == "graphopt"

@@ -197,3 +197,25 @@ def test_variadic_operands_are_handed_over_in_order() -> None:
     journal = Journal(allowed=1)
     model = run("(float[2] a, float[2] b) => (float[4] y) { y = Concat<axis = 0>(a, b) }", turned, observer=journal)
     assert "Concat <axis: int = 0> (b, a)" in print_text(model)
+
+
+def test_initializers_that_only_the_matched_nodes_read_are_dropped() -> None:
+    """`both` is read elsewhere, `fed` is an input as well, a quantization annotation names `said`, `idle` was unread before."""
+
+    @rule(op.Sub(op.Add(x, y), y))
+    def forget(m: Match, x: Value, y: Value) -> Value:
+        return m.op.Abs(x)
+
+    names = ("gone", "both", "fed", "said", "idle")
+    held = ", ".join(f"float[2] {name} = {{1, 2}}" for name in names)
+    pairs = " ".join(f"t_{name} = Add(x, {name}) y_{name} = Sub(t_{name}, {name})" for name in names if name != "idle")
+    outputs = ", ".join(f"float[2] y_{name}" for name in names if name != "idle")
+    model = parse_text(f"""<ir_version: 10, opset_import: ["" : 20]>
+        g (float[2] x, float[2] fed) => ({outputs}, float[2] z) <{held}> {{ {pairs} z = Neg(both) }}""")
+    model.annotating.add("said")
+    infer_model(model)
+    journal = Journal()
+    assert apply_rules(model.graph, [forget], Editor(model), journal) == 4
+    verify(model)
+    assert list(model.graph.initializers) == ["both", "fed", "said", "idle"]
+    assert journal.applications == [("forget", ("Abs",))] * 4

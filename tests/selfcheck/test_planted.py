@@ -37,6 +37,15 @@ def test_wrong_rule_is_caught(rule: Rule) -> None:
 
 
 @pytest.mark.parametrize("rule", WRONG, ids=name_of)
+def test_the_smallest_counterexample_comes_first(rule: Rule) -> None:
+    """Fewest nodes, then fewest elements of what is stored and fed."""
+    sizes = [found.size for found in checked(rule).failures]
+    assert sizes == sorted(sizes)
+    found = checked(rule).failures[0]
+    assert found.size[0] == len(onnx.parser.parse_model(found.text).graph.node)
+
+
+@pytest.mark.parametrize("rule", WRONG, ids=name_of)
 def test_counterexample_fails_when_read_back(rule: Rule) -> None:
     """What is printed is the failure itself: parsed again and fed what is printed, it fails again."""
     found = checked(rule).failures[0]

@@ -212,6 +212,7 @@ class _Check:
 
     def conclude(self) -> None:
         report = self.report
+        report.failures.sort(key=lambda found: found.size)
         report.declined = dict(self.declined.most_common(8))
         report.unbuilt = {name: reason for name, reason in self.refusals.items() if reason}
         report.silent = [structure for structure, fired in self.silent.items() if not fired]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from onnx import ModelProto, printer
 
 from graphopt.ir.tensor import Array
+from graphopt.verify.selfcheck.running import all_nodes
 
 SHOWN = 24  # elements of an array that are printed
 
@@ -30,6 +32,12 @@ class Counterexample:
     def text(self) -> str:
         """The model in ONNX's own syntax, weights included; `onnx.parser` reads it."""
         return text_of(self.model)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """How much there is to read: nodes, then elements of what is stored and fed."""
+        stored = sum(math.prod(tensor.dims) for tensor in self.model.graph.initializer)
+        return len(all_nodes(self.model)), stored + sum(array.size for array in self.feeds.values())
 
     def __str__(self) -> str:
         lines = [f"{self.group}: {self.what}", f"  {self.problem}", *_indented(self.text)]

@@ -1,0 +1,32 @@
+"""Whose fault it is when a pass breaks: graphopt's own, or a stranger's, who is to be told instead."""
+
+from __future__ import annotations
+
+from typing import final
+
+from graphopt.ir.graph import Graph
+from graphopt.observe.observer import Observer
+from graphopt.pipeline.registry import OURS, Registry
+
+
+@final
+class Running(Observer):
+    """Knows which pass runs: `name`, without its options; empty between passes. To be told last, so that it knows when others break."""
+
+    def __init__(self) -> None:
+        self.name = ""
+
+    def pass_began(self, name: str, graph: Graph) -> None:
+        self.name = name.partition("{")[0]
+
+    def pass_ended(self, name: str, graph: Graph, changes: int, seconds: float) -> None:
+        self.name = ""
+
+
+def advice(step: str, registry: Registry) -> str:
+    """What to do about a pass that broke, and whom to tell; the sentence goes on with what to send."""
+    entry = registry.entry_of(step)
+    if entry is None or entry.owner == OURS:
+        return "This is a bug. Please report it"
+    package = entry.target.partition(":")[0].partition(".")[0]
+    return f"{step} comes from the plug-in {entry.owner!r} (package {package}), not from graphopt. Please report it to its authors"
