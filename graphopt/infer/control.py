@@ -87,7 +87,7 @@ def carried_types(node: Node, graph: Graph) -> Types | None:
     """The types of a loop's body outputs that become its inputs in the next round, one for each input; None when nothing goes round."""
     given = len(graph.inputs)
     if node.op == "Loop":
-        return (None, None, *(value.type for value in graph.outputs[1 : given - 1]))
+        return (None, *(value.type for value in graph.outputs[: given - 1]))  # the condition goes round as well
     if node.op == "Scan" and (node.opset or 0) >= 9:
         count = node.attribute("num_scan_inputs")
         states = given - count if isinstance(count, int) else 0

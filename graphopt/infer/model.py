@@ -152,8 +152,12 @@ class _Walk:
         return changed
 
     def _enter(self, value: Value, type: Type | None) -> None:
-        """The type of a subgraph's input: what is passed, else the kind that is declared, without sizes that may be another scope's."""
-        value.type = type if type is not None else _kind_of(self.declared.get(value, value.type))
+        """The type of a subgraph's input: what is passed, else the kind that is declared, without sizes that may be another scope's.
+
+        Where the two contradict each other the shape is not known: onnxruntime passes a Loop's counter in the rank that is declared.
+        """
+        declared = self.declared.get(value, value.type)
+        value.type = _kind_of(declared if type is None else type) if type is None or contradicts(type, declared) else type
 
     def _call(self, node: Node, function: Function) -> Types:
         if function in self.active:
@@ -185,7 +189,7 @@ def _values(graph: Graph) -> list[Value]:
 
 def _carried(node: Node, graph: Graph) -> list[Value]:
     if node.op == "Loop":
-        return graph.inputs[2:]
+        return graph.inputs[1:]
     count = node.attribute("num_scan_inputs")
     return graph.inputs[: len(graph.inputs) - count] if isinstance(count, int) else []
 

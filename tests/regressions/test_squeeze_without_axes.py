@@ -29,7 +29,7 @@ def test_it_is_not_folded() -> None:
     assert optimized(text) == ["Squeeze", "Add"]
 
 
-@pytest.mark.parametrize("first, second", [("Unsqueeze", "Squeeze"), ("Squeeze", "Unsqueeze")])
+@pytest.mark.parametrize(("first", "second"), [("Unsqueeze", "Squeeze"), ("Squeeze", "Unsqueeze")])
 def test_a_pair_of_it_stays(first: str, second: str) -> None:
     text = f"(float[1, 3] x) => (float[m, n] y) <int64[0] none = {{}}> {{ t = {first}(x, none)  y = {second}(t, none) }}"
     assert "Squeeze" in optimized(text)
