@@ -46,11 +46,16 @@ seconds: load 0.00, optimize 0.00, save 0.00
 """
 
 
+def aligned_alike(text: str) -> str:
+    """The text with each run of spaces as one: how wide a column gets is for the installed rich to say."""
+    return re.sub(" +", " ", text)
+
+
 def test_the_table(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path)
     assert command("optimize", "model.onnx", "-o", "out.onnx") == 0
     said = capsys.readouterr()
-    assert timeless(said.out) == TABLE
+    assert aligned_alike(timeless(said.out)) == aligned_alike(TABLE)
     assert said.err == ""
     assert operators(onnx.load("out.onnx")) == ["Add", "Relu"]
 

@@ -89,8 +89,9 @@ def test_deprecated_operators_are_those_of_the_table() -> None:
 
 def test_traits_name_operators_that_exist() -> None:
     names = {schema.name for schema in defs.get_all_schemas_with_history()}
+    newer = {"BitCast"} if defs.onnx_opset_version() < 26 else set()  # than the installed onnx
     for trait in (COMMUTATIVE, CONTROL_FLOW, ELEMENTWISE, MONOTONE, MOVEMENT, QUANTIZATION, RANDOM, REDUCTIONS):
-        assert trait <= names
+        assert trait - newer <= names
 
 
 def test_random_operators_are_those_that_onnx_marks() -> None:
