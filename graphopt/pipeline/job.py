@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from graphopt import io
 from graphopt.errors import InternalError, ModelError
+from graphopt.infer.model import infer_model
 from graphopt.io.files import refuse_unwritable
 from graphopt.ir.collector import collector_resting
 from graphopt.ir.edit import Editor
@@ -133,7 +134,7 @@ class Job:
         report.changes = self._run(model, watching)
         report.signature_changes = signature.changes(Signature.of(model))
         if report.signature_changes:
-            raise InternalError(f"the signature of the model changed: {'; '.join(report.signature_changes)}")
+            raise self._changed(report.signature_changes, signature)
         if statistics is not None:
             report.after = Inventory.of(model)
             report.overridable = len(signature.overridable)
@@ -142,6 +143,16 @@ class Job:
             report.definitions = {rule.name: rule for step in steps for rule in step.rules}
         if trace is not None:
             report.rewrites, report.names = trace.rewrites, name_map(names, model)
+
+    def _changed(self, changes: list[str], declared: Signature) -> InternalError | ModelError:
+        """The error for a changed signature: the model's own fault when it declares what its nodes do not give."""
+        words = "; ".join(changes)
+        if not isinstance(self._original, Model):
+            untouched = self._untouched()
+            infer_model(untouched)
+            if declared.changes(Signature.of(untouched)) == changes:
+                return ModelError(f"the model declares what it does not compute: {words}; correct the declaration")
+        return InternalError(f"the signature of the model changed: {words}")
 
     def _run(self, model: Model, observer: Observer) -> int:
         return run_pipeline(self.pipeline, model, observer, registry=self.registry, only=self.only, skip=self.skip)
