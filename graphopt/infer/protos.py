@@ -49,7 +49,7 @@ def _attribute(name: str, attribute: Attribute) -> onnx.AttributeProto:
     if kind is AttributeKind.float:
         message.f = value  # type: ignore[assignment]  # the kind says so
     elif kind is AttributeKind.int:
-        message.i = value  # type: ignore[assignment]
+        message.i = value  # type: ignore[assignment]  # the kind says so
     elif kind is AttributeKind.string:
         message.s = _bytes(value)
     elif isinstance(value, Tensor):

@@ -16,7 +16,7 @@ from graphopt.ir.tensor import FileSlice, MappedFile, Storage
 try:
     import fcntl
 except ImportError:  # Windows: nothing to lock with, so nothing is ever swept away
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # Windows has none
 
 _CHUNK = 1 << 23
 _OPEN = 64  # source files open at a time: a model may have one for each tensor

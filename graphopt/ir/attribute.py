@@ -97,7 +97,7 @@ class Attribute:
         """The subgraphs that this attribute holds: none, one or several."""
         if self.kind is AttributeKind.graph:
             return (self.value,)  # type: ignore[return-value]  # the kind says so
-        return self.value if self.kind is AttributeKind.graphs else ()  # type: ignore[return-value]
+        return self.value if self.kind is AttributeKind.graphs else ()  # type: ignore[return-value]  # the kind says so
 
     def __repr__(self) -> str:
         return f"@{self.reference}" if self.reference else repr(self.value)

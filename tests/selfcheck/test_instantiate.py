@@ -94,7 +94,7 @@ def test_valid_models_at_every_opset(name: str) -> None:
 
 def sample_of(pattern: Operand, **setting: object) -> Sample:
     rule = made(pattern)
-    return instantiate(rule, structures(rule, 1, random.Random(0))[0], Setting(17, **setting), 0)  # type: ignore[arg-type]
+    return instantiate(rule, structures(rule, 1, random.Random(0))[0], Setting(17, **setting), 0)  # type: ignore[arg-type]  # the tests give what fits
 
 
 @pytest.mark.parametrize("form", sorted(set(FORMS)))

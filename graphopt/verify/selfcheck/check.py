@@ -181,7 +181,8 @@ class _Check:
                         "dtype": leaf.dtype, "rank": leaf.rank, "shape": leaf.shape, "into": leaf.into, "constant": leaf.constant or None,
                         "equals": leaf.equals, "where": leaf.where or leaf.where_array,
                     }  # fmt: skip
-                    found |= {(operand.name, name): None for name, condition in asked.items() if condition is not None}  # type: ignore[union-attr]
+                    part: str = operand.name  # type: ignore[union-attr]  # only leaves ask something
+                    found |= {(part, name): None for name, condition in asked.items() if condition is not None}
             for name, value in site.call.attributes:
                 if not isinstance(value, AttributePattern) or value.where is not None:
                     found[site.call.op, name] = None
