@@ -32,9 +32,10 @@ def elements(value: Value | None) -> Elements | None:
 def constant_ints(value: Value | None) -> tuple[int, ...] | None:
     """All elements of a small tensor of integers, when every one is a known number."""
     held = elements(value)
-    if held is None or not all(isinstance(element, int) for element in held):
+    if held is None:
         return None
-    return held  # type: ignore[return-value]  # just seen
+    numbers = tuple(element for element in held if isinstance(element, int))
+    return numbers if len(numbers) == len(held) else None
 
 
 def _elements(value: Value, seen: dict[Value, Elements | None], depth: int) -> Elements | None:

@@ -298,24 +298,26 @@ def non_zero(node: Node) -> Types:
     return one(DType.int64, (len(known) if known else None, None))  # of a scalar: 0 in the operator's text, 1 in runtimes
 
 
-def depth_to_space(node: Node) -> Types:
-    """DepthToSpace(x): (N, C, H, W) to (N, C / b^2, H b, W b)."""
+def _image_in_blocks(node: Node) -> tuple[DType, tuple[Size, Size, Size, Size], int]:
+    """The element type and (N, C, H, W) of the operand, and the side of the blocks that move between C and H, W."""
     x = data(node)
     block = integer(node, "blocksize")
     if x.shape is None or len(x.shape) != 4 or block <= 0:
         raise TooHard
     n, c, h, w = x.shape
-    return one(x.dtype, (n, quotient((c,), (block * block,)), multiply(h, block), multiply(w, block)))
+    return x.dtype, (n, c, h, w), block
+
+
+def depth_to_space(node: Node) -> Types:
+    """DepthToSpace(x): (N, C, H, W) to (N, C / b^2, H b, W b)."""
+    dtype, (n, c, h, w), block = _image_in_blocks(node)
+    return one(dtype, (n, quotient((c,), (block * block,)), multiply(h, block), multiply(w, block)))
 
 
 def space_to_depth(node: Node) -> Types:
     """SpaceToDepth(x): (N, C, H, W) to (N, C b^2, H / b, W / b)."""
-    x = data(node)
-    block = integer(node, "blocksize")
-    if x.shape is None or len(x.shape) != 4 or block <= 0:
-        raise TooHard
-    n, c, h, w = x.shape
-    return one(x.dtype, (n, multiply(c, block * block), quotient((h,), (block,)), quotient((w,), (block,))))
+    dtype, (n, c, h, w), block = _image_in_blocks(node)
+    return one(dtype, (n, multiply(c, block * block), quotient((h,), (block,)), quotient((w,), (block,))))
 
 
 def _sizes(value: Value | None) -> Shape | None:
