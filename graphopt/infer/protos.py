@@ -68,27 +68,29 @@ def _bytes(text: object) -> bytes:
     return text if isinstance(text, bytes) else str(text).encode()
 
 
-def to_named_type(type: Type, symbols: dict[str, Dim]) -> onnx.TypeProto:
+def to_named_type(type: Type, symbols: dict[str, Size]) -> onnx.TypeProto:
     """The type with its symbolic sizes written as names, which `symbols` learns."""
     _learn(type, symbols)
     return type_to_proto(type, is_declared=False)
 
 
-def from_named_type(message: onnx.TypeProto, symbols: dict[str, Dim]) -> Type | None:
+def from_named_type(message: onnx.TypeProto, symbols: dict[str, Size]) -> Type | None:
     """The type again; a name that nobody gave is one that onnx made up, and says nothing."""
     return _resolved(type_from_proto(message), symbols)
 
 
-def _learn(type: Type, symbols: dict[str, Dim]) -> None:
+def _learn(type: Type, symbols: dict[str, Size]) -> None:
     if isinstance(type, (TensorType, SparseTensorType)):
         for size in type.shape or ():
             if isinstance(size, Dim):
-                symbols[str(size)] = size
+                known = symbols.setdefault(str(size), size)
+                if known != size:
+                    symbols[str(size)] = None  # a model may call a symbol "N + 1"
     elif isinstance(type, (SequenceType, OptionalType)) and type.element is not None:
         _learn(type.element, symbols)
 
 
-def _resolved(type: Type | None, symbols: dict[str, Dim]) -> Type | None:
+def _resolved(type: Type | None, symbols: dict[str, Size]) -> Type | None:
     if isinstance(type, TensorType) and type.shape is not None:
         return TensorType(type.dtype, tuple(_size(size, symbols) for size in type.shape))
     if isinstance(type, SequenceType):
@@ -96,7 +98,7 @@ def _resolved(type: Type | None, symbols: dict[str, Dim]) -> Type | None:
     return OptionalType(_resolved(type.element, symbols)) if isinstance(type, OptionalType) else type
 
 
-def _size(size: Size, symbols: dict[str, Dim]) -> Size:
-    return symbols.get(size.terms[0][0]) if isinstance(size, Dim) else size
+def _size(size: Size, symbols: dict[str, Size]) -> Size:
+    return symbols.get(size.name or "") if isinstance(size, Dim) else size
 
 

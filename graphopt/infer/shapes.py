@@ -1,19 +1,43 @@
-"""Shapes under symbolic sizes: what can be proved of broadcasting, equality and division. An unknown size proves nothing."""
+"""Shapes under symbolic sizes: what can be proved of broadcasting, equality and arithmetic. An unknown size proves nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import gcd
 
-from graphopt.ir.dim import Dim, Shape, Size
+from graphopt.ir import algebra
+from graphopt.ir.bounds import bounds, is_never
+from graphopt.ir.dim import Dim, Least, Shape, Size
 from graphopt.ir.types import MapType, OptionalType, SequenceType, TensorType, Type
+
+__all__ = [
+    "add",
+    "bounds",
+    "broadcast",
+    "broadcast_all",
+    "broadcasts_into",
+    "ceil_divide",
+    "contradicts",
+    "floor_divide",
+    "is_never",
+    "is_size",
+    "join",
+    "maximum",
+    "minimum",
+    "multiply",
+    "product",
+    "quotient",
+    "same_shape",
+    "subtract",
+    "without_symbols",
+]
 
 
 def broadcast(a: Shape, b: Shape) -> Shape | None:
     """The shape of two operands broadcast against each other; None when they cannot be.
 
-    A size is known only when it is proved: equal sizes stay, 1 gives way, a number other than 1 wins over a size that is no number (which
-    must be equal to it or 1). Of two different symbols either may be 1, so nothing is known.
+    A size is known only when it is proved, for every run that succeeds: equal sizes stay, 1 gives way, a size that is never 1 wins over
+    any other (which must be equal to it or 1), and so does one that is 1 only when the other is. Of two different symbols either may be
+    1, so nothing is known.
 
     >>> broadcast((3, 1), (5,)), broadcast((None, 4), (4,)), broadcast((2,), (3,))
     ((3, 5), (None, 4), None)
@@ -36,8 +60,31 @@ def broadcast(a: Shape, b: Shape) -> Shape | None:
         elif isinstance(other, int):
             sizes.append(other)
         else:
-            sizes.append(one if one == other else None)  # None == None gives None either way
+            sizes.append(one if one == other else _met(one, other))  # None == None gives None either way
     return tuple(sizes)
+
+
+def _met(one: Dim | None, other: Dim | None) -> Size:
+    """What two different sizes give that are no numbers."""
+    one_wins, other_wins = is_never(one, 1), is_never(other, 1)
+    if one is None or other is None or one_wins != other_wins:
+        return one if one_wins else other if other_wins else None
+    if one_wins or _like_at_one(one) == _like_at_one(other):  # in a run that succeeds, then, they are equal
+        return min(one, other, key=lambda size: (size.weight, len(str(size)), str(size)))
+    return None
+
+
+def _like_at_one(size: Dim) -> int | Dim:
+    """An expression that is 1 exactly where this one is: of a minimum, the operands that can be 1."""
+    if len(size.terms) == 1 and not size.constant and isinstance(factor := size.terms[0][0][0], Least) and size == Dim((((factor,), 1),)):
+        kept = [operand for operand in factor.operands if not _is_above(operand, 1)]
+        return algebra.minimum(kept) if kept else size
+    return size
+
+
+def _is_above(size: int | Dim, limit: int) -> bool:
+    least, _ = bounds(size)
+    return least is not None and least > limit
 
 
 def broadcast_all(shapes: Iterable[Shape]) -> Shape | None:
@@ -109,38 +156,69 @@ def without_symbols(type: Type | None) -> Type | None:
     return OptionalType(without_symbols(type.element)) if isinstance(type, OptionalType) else type
 
 
+_MOST_TERMS = 16
+_MOST_WEIGHT = 64
+
+
+def _kept(size: Size) -> Size:
+    """The size, or unknown when nobody could make anything of so long an expression: what computes with it stays cheap."""
+    if isinstance(size, Dim) and (len(size.terms) > _MOST_TERMS or size.weight > _MOST_WEIGHT):
+        return None
+    return size
+
+
 def add(a: Size, b: Size) -> Size:
     """The sum of two sizes."""
-    return None if a is None or b is None else a + b
+    return None if a is None or b is None else _kept(a + b)
+
+
+def subtract(a: Size, b: Size) -> Size:
+    """The difference of two sizes."""
+    return None if a is None or b is None else _kept(a - b)
 
 
 def multiply(a: Size, b: Size) -> Size:
-    """The product of two sizes, None when it is not linear."""
+    """The product of two sizes."""
     if a == 0 or b == 0:
         return 0
-    if a is None or b is None:
-        return None
-    if isinstance(a, Dim):
-        return None if isinstance(b, Dim) else a * b
-    return b * a
+    return None if a is None or b is None else _kept(a * b)
 
 
-def floor_divide(size: Size, divisor: int) -> Size:
-    """size // divisor, rounded down, when that is linear in the symbols: each factor must be divisible."""
-    if isinstance(size, int):
-        return size // divisor
-    if size is None or any(factor % divisor for _, factor in size.terms):
+def floor_divide(size: Size, divisor: Size) -> Size:
+    """size // divisor, rounded down. With a divisor that is no number: when the division is exact or neither can be negative.
+
+    The divisor is taken as not 0 where that is not known.
+    """
+    if size is None or divisor is None or divisor == 0:
         return None
-    return Dim.make({name: factor // divisor for name, factor in size.terms}, size.constant // divisor)
+    if isinstance(divisor, int):
+        return _kept(algebra.floor_divide(size, divisor))
+    return _kept(algebra.divide_sizes(size, divisor))
 
 
 def ceil_divide(size: Size, divisor: int) -> Size:
-    """size / divisor, rounded up, when that is linear in the symbols."""
-    return None if size is None else floor_divide(size + (divisor - 1), divisor)
+    """size / divisor, rounded up."""
+    return None if size is None or divisor == 0 else _kept(-algebra.floor_divide(-size, divisor))
+
+
+def minimum(a: Size, b: Size) -> Size:
+    """The smaller of two sizes."""
+    return None if a is None or b is None else _kept(algebra.minimum((a, b)))
+
+
+def maximum(a: Size, b: Size) -> Size:
+    """The greater of two sizes."""
+    return None if a is None or b is None else _kept(algebra.maximum((a, b)))
+
+
+def is_size(size: Size) -> bool:
+    """Whether a size cannot come out below 0."""
+    least, _ = bounds(size)
+    return least is not None and least >= 0
 
 
 def product(sizes: Iterable[Size]) -> Size:
-    """The product of many sizes, None when it is not linear."""
+    """The product of many sizes."""
     result: Size = 1
     held = list(sizes)
     if 0 in held:
@@ -153,35 +231,23 @@ def product(sizes: Iterable[Size]) -> Size:
 def quotient(total: Iterable[Size], known: Iterable[Size]) -> Size:
     """The one size that makes the product of `known` sizes as great as the product of `total`; None when it is not found.
 
-    Symbols on both sides cancel, so every size of `known` is taken as not 0: with a 0 there, the question has no answer.
+    There is taken to be one: symbols on both sides cancel, so every size of `known` is taken as not 0, and what cannot be divided
+    without a rest is taken to be rounded down, which then changes nothing.
     """
-    dividend, left = _factored(total)
-    divisor, right = _factored(known)
-    if dividend == 0:
+    left = list(total)
+    if 0 in left:
         return 0
-    for size in right:
-        if size is None or size not in left:
-            return None
-        left.remove(size)
-    rest = product([dividend, *left])
-    if divisor <= 0 or rest is None:
-        return None
-    if isinstance(rest, int):
-        return rest // divisor if rest % divisor == 0 else None
-    exact = all(factor % divisor == 0 for _, factor in rest.terms) and rest.constant % divisor == 0
-    return floor_divide(rest, divisor) if exact else None
-
-
-def _factored(sizes: Iterable[Size]) -> tuple[int, list[Size]]:
-    """A product as a number and the sizes that are none, each without the number that divides it: 2 N is 2 and N."""
-    number, symbols = 1, list[Size]()
-    for size in sizes:
-        if isinstance(size, int):
-            number *= size
-        elif size is None:
-            symbols.append(None)
+    right = list[Size]()
+    for size in known:
+        if size is not None and size in left:
+            left.remove(size)
         else:
-            common = gcd(size.constant, *(factor for _, factor in size.terms))
-            number *= common
-            symbols.append(floor_divide(size, common))
-    return number, symbols
+            right.append(size)
+    dividend, divisor = product(left), product(right)
+    if dividend is None or divisor is None:
+        return None
+    if isinstance(divisor, int):
+        if divisor <= 0 or (isinstance(dividend, int) and dividend % divisor):
+            return None
+        return floor_divide(dividend, divisor)
+    return floor_divide(dividend, divisor)

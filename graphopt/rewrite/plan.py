@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphopt.errors import InternalError
+from graphopt.infer.contents import infer_contents
 from graphopt.infer.node import infer_node
 from graphopt.ir.graph import Graph, Node, Value
 from graphopt.match.language import AnyOf, Call, Pattern
@@ -95,4 +96,6 @@ def _type(made: list[Node], graph: Graph) -> str | None:
     for node in made:
         for value, type in zip(node.outputs, infer_node(node, graph), strict=True):
             value.type = type
+        for value, held in zip(node.outputs, infer_contents(node, graph), strict=True):
+            value.contents = held
     return guards.legal_operators(made, graph)

@@ -8,29 +8,33 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from graphopt.infer.shapes import (
+    add,
     broadcast,
     broadcasts_into,
     ceil_divide,
     contradicts,
     floor_divide,
+    is_size,
     join,
+    maximum,
+    minimum,
     multiply,
     product,
     quotient,
     same_shape,
+    subtract,
     without_symbols,
 )
 from graphopt.ir import Dim, DType, SequenceType, Shape, Size, TensorType
 
 N, M = Dim.symbol("N"), Dim.symbol("M")
-sizes = st.sampled_from([None, 0, 1, 2, 3, N, M, N + 1, N * 2])
+LEAST, HALF = minimum(N, 512), floor_divide(N, 2)
+sizes = st.sampled_from([None, 0, 1, 2, 3, N, M, N + 1, N + 2, M * 2 + 3, N * 2, N * M, LEAST, minimum(N, M), maximum(N, 1), HALF])
 shapes = st.lists(sizes, max_size=4).map(tuple)
 
 
 def number(size: Size, values: dict[str, int], unknown: int) -> int:
-    if size is None:
-        return unknown
-    return size if isinstance(size, int) else size.constant + sum(factor * values[name] for name, factor in size.terms)
+    return unknown if size is None else size if isinstance(size, int) else size.evaluate(values)
 
 
 def numbers(shape: Shape, values: dict[str, int], unknown: int) -> tuple[int, ...]:
@@ -66,6 +70,7 @@ def test_unknown_sizes_prove_nothing() -> None:
     assert broadcast((N,), (1,)) == broadcast((N,), (N,)) == (N,)
     assert broadcast((N,), (3,)) == (3,)
     assert broadcast((2,), (3,)) is None
+    assert broadcast((HALF,), (N,)) == (None,)
     assert not broadcasts_into((None,), (None,))
     assert not broadcasts_into((N,), (1,))
     assert not broadcasts_into(None, (1,))
@@ -74,6 +79,20 @@ def test_unknown_sizes_prove_nothing() -> None:
     assert not same_shape((None,), (None,))
     assert not same_shape(None, None)
     assert same_shape((N, 2), (N, 2))
+
+
+def test_sizes_that_are_1_together_are_equal_in_every_run_that_succeeds() -> None:
+    assert broadcast((N,), (LEAST,)) == broadcast((LEAST,), (N,)) == (N,)
+    assert broadcast((minimum(N, 512),), (minimum(N, 77),)) in [(minimum(N, 512),), (minimum(N, 77),)]
+    assert broadcast((N,), (minimum(N, M),)) == (None,)
+    assert broadcast((N,), (maximum(N, 1),)) == (None,)
+
+
+def test_a_size_that_is_never_1_wins() -> None:
+    assert broadcast((N + 2,), (M,)) == broadcast((M,), (N + 2,)) == broadcast((None,), (N + 2,)) == (N + 2,)
+    assert broadcast((N * 2,), (None,)) == (N * 2,)
+    assert broadcast((M * 2 + 3,), (N + 2,)) == (N + 2,)
+    assert broadcast((N + 1,), (M,)) == (None,)
 
 
 @given(st.integers(-20, 20), st.integers(-20, 20), st.integers(1, 6), st.integers(0, 30))
@@ -92,12 +111,15 @@ def test_division_holds_for_every_size(factor: int, constant: int, divisor: int,
         ((N, 3, 4), (N,), 12),
         ((N, 3, 4), (4,), N * 3),
         ((N, M), (N,), M),
-        ((N, 3), (2,), None),
+        ((N, 3), (2,), floor_divide(N * 3, 2)),
+        ((N * M, 12), (M, 4), N * 3),
+        ((N, M + 1), (M + 1, 1), N),
+        ((N * M + N,), (M + 1,), N),
         ((N, None, 3), (N,), None),
         ((2, 3), (4,), None),
         ((0, N), (3,), 0),
         ((N * 2, 3), (2,), N * 3),
-        ((N,), (M,), None),
+        ((N - 1,), (M,), None),
         ((2, 3), (0,), None),
     ],
 )
@@ -105,11 +127,23 @@ def test_quotient(total: Shape, known: Shape, result: Size) -> None:
     assert quotient(total, known) == result
 
 
-def test_products_that_are_not_linear_are_unknown() -> None:
-    assert multiply(N, M) is None
+def test_expressions_that_nobody_could_read_are_unknown() -> None:
     assert multiply(N, 0) == multiply(None, 0) == 0
+    assert multiply(N, None) is None
     assert product((2, N, 3)) == N * 6
-    assert product((N, M)) is None
+    assert product((N, M)) == N * M
+    letters: list[Size] = [add(Dim.symbol(letter), 1) for letter in "abcdef"]
+    assert product(letters[:4]) is not None
+    assert product(letters) is None
+    deep: Size = N
+    for place in range(40):
+        deep = floor_divide(add(minimum(deep, Dim.symbol(f"s{place}")), 1), 2)
+    assert deep is None
+
+
+def test_what_is_a_size() -> None:
+    assert is_size(N) and is_size(0) and is_size(subtract(N, LEAST)) and is_size(HALF) and is_size(N * M)
+    assert not is_size(None) and not is_size(N - 1) and not is_size(-1)
 
 
 def test_join_keeps_what_both_say() -> None:
