@@ -8,10 +8,12 @@ from typing import Final, final
 
 import numpy as np
 
-from graphopt.ir import FileSlice, Storage, Tensor
+from graphopt.infer import CannotEvaluate, evaluate, infer_node
+from graphopt.ir import FileSlice, Function, Graph, Node, Storage, Tensor, TensorType, Value, element_count
 
 LARGE: Final = 1 << 20  # from here on a tensor is worth the trouble
 PIECE: Final = 4 << 20
+SAME_BYTES: Final = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})  # the result is the operand, seen otherwise
 PAGES: Final = 1 << 16  # fewer bytes of a file than this may stay in memory: giving them back costs more
 
 
@@ -83,3 +85,73 @@ def hash_of(storage: Storage) -> bytes:
 def without_cache(tensor: Tensor) -> Tensor:
     """The same tensor as a new object: what its reader decodes goes with the reader."""
     return Tensor(tensor.dtype, tensor.shape, tensor.storage)
+
+
+def compute(node: Node, graph: Graph | None = None) -> tuple[Tensor, ...]:
+    """The results of a node on its constant inputs; big ones computed again when asked for. Raises CannotEvaluate.
+
+    `graph` says where a node that is in no graph would stand.
+    """
+    operands = [None if value is None else value.const for value in node.inputs]
+    first = operands[0]
+    if first is not None and first.nbytes >= LARGE:
+        if node.op in SAME_BYTES and (seen := seen_otherwise(node, first)) is not None:
+            return (seen,)
+        if node.op == "Transpose" and first.dtype.bits >= 8:
+            return (transposed(node, first),)
+    copy = detached(node, graph)
+    results = evaluated(copy)
+    if all(tensor.nbytes < LARGE for tensor in results):
+        return results
+    return tuple(deferred(copy, index, tensor) for index, tensor in enumerate(results))
+
+
+def seen_otherwise(node: Node, operand: Tensor) -> Tensor | None:
+    """The operand's own bytes under the result's shape; None when that is not known."""
+    type = infer_node(node)[0]
+    if not isinstance(type, TensorType) or element_count(type.shape) != operand.size or type.dtype != operand.dtype:
+        return None
+    return Tensor(operand.dtype, tuple(size for size in type.shape or () if isinstance(size, int)), operand.storage)
+
+
+def transposed(node: Node, operand: Tensor) -> Tensor:
+    """The operand with its axes in another order, computed when asked for."""
+    perm = node.attribute("perm", tuple(reversed(range(len(operand.shape)))))
+    order = tuple(axis for axis in perm if isinstance(axis, int)) if isinstance(perm, tuple) else ()
+    if sorted(order) != list(range(len(operand.shape))):
+        raise CannotEvaluate(f"perm {perm!r} does not order the axes of a {operand!r}")
+    return Tensor(operand.dtype, tuple(operand.shape[axis] for axis in order), Transposed(operand, order))
+
+
+def detached(node: Node, graph: Graph | None = None) -> Node:
+    """A copy of a node that can be evaluated whatever becomes of the graph: it keeps its operands and the opsets that govern it."""
+    graph = node.graph if graph is None else graph
+    if graph is None:
+        raise CannotEvaluate(f"{node!r} is in no graph")
+    scope = Function(node.domain, node.op_type, node.overload, graph.model)
+    scope.opsets = dict(graph.opsets)
+    copy = Node(
+        node.op_type,
+        [None if value is None else Value(value.name, value.type, tensor=value.const) for value in node.inputs],
+        [Value(value.name, value.type) for value in node.outputs],
+        node.attributes,
+        domain=node.domain,
+        overload=node.overload,
+    )
+    copy.graph = scope.graph
+    return copy
+
+
+def evaluated(copy: Node) -> tuple[Tensor, ...]:
+    """The results of a detached node; what it read and decoded does not stay in memory."""
+    tensors = [None if value is None or value.tensor is None else value.tensor for value in copy.inputs]
+    results = evaluate(copy, [None if tensor is None else without_cache(tensor) for tensor in tensors])
+    for tensor in tensors:
+        if tensor is not None:
+            release(tensor.storage)
+    return results
+
+
+def deferred(copy: Node, index: int, result: Tensor) -> Tensor:
+    """The result of a detached node, computed anew whenever somebody asks for its bytes."""
+    return Tensor(result.dtype, result.shape, Deferred(result.nbytes, lambda: evaluated(copy)[index]))

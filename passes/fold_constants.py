@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
+from itertools import groupby, islice
+from operator import and_
 from typing import ClassVar, Final
 
-from graphopt.infer import CannotEvaluate, evaluate, infer_node, result_bytes
-from graphopt.ir import DType, Function, Graph, Node, Tensor, TensorType, Value, element_count
-from graphopt.passes.deferred import LARGE, Deferred, Transposed, release, without_cache
+import numpy as np
+
+from graphopt.infer import CannotEvaluate, elements, result_bytes
+from graphopt.ir import DType, Graph, Node, Tensor, TensorType, Value, element_count
+from graphopt.passes.deferred import compute
 from graphopt.pipeline.base import Context, Pass
 from graphopt.pipeline.options import ByteSize
 from graphopt.schema import facts
 
 UNCOUNTED: Final = 256  # bytes: shapes, axes and scalars, which cost what their nodes cost, and let more be folded
 SAMPLE: Final = 256  # nodes from which the size of the others is estimated
-SAME_BYTES: Final = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})  # the result is the operand, seen otherwise
 OF_SHAPE: Final = frozenset({"Shape", "Size"})  # known as soon as the dimensions are, whatever the elements
+COUNTING: Final = frozenset({DType.bool, DType.int32, DType.int64})  # what arithmetic on sizes is done in
 
 
 @dataclass(frozen=True)
 class FoldConstants(Pass):
-    """Compute what depends on constants alone, and the Shape and Size of what has a known shape.
+    """Compute what depends on constants alone, and what arithmetic on sizes gives where these sizes are known.
 
-    Before:  s = Shape(x); n = Gather(s, 0); y = Reshape(z, Concat(n, -1))        x: (2, 3)
+    Before:  s = Shape(x); n = Gather(s, 0); y = Reshape(z, Concat(n, -1))        x: (2, M)
     After:   y = Reshape(z, c)                                                    c = [2, -1]
+    Before:  y = Concat(x, c, d)                                                  c, d: constants
+    After:   y = Concat(x, e)                                                     e = Concat(c, d)
     Keeps:   random, unknown and quantizing operators, control flow, calls of local functions; element types. The file grows by no
              more than the budget: what all folds put in, less the operands that nobody else reads and the nodes that are gone since the
              run began (a result of up to 256 bytes is always put in). A result becomes an initializer under the name that it had, or a
              Constant node where there can be no initializers. Big results are computed again when they are written, and not kept in
-             memory. Exact: the operators' reference implementation in the operator's own element type.
+             memory. Exact: the operators' reference implementation in the operator's own element type; where that is not trusted,
+             only what the operator's definition or, if it is installed, onnxruntime gives as well.
     """
 
     name: ClassVar[str] = "fold-constants"
@@ -66,8 +72,15 @@ class Folder:
             return
         for value in node.inputs:
             if value is not None and (value.tensor is None or value.overridable):  # nearly every node ends here
+                if node.op == "Concat":
+                    self.join(node)
+                elif value.dtype in COUNTING:
+                    self.count(node)
                 return
         if not any(node.inputs) or not facts.is_foldable(node):
+            return
+        if node.outputs[0].dtype in COUNTING and known_numbers(node) is not None:  # inference has computed it already
+            self.count(node)
             return
         limit = UNCOUNTED
         expected = result_bytes(node)
@@ -89,6 +102,64 @@ class Folder:
         else:
             self.put(node, results)
 
+    def count(self, node: Node) -> None:
+        """Fold a node whose results are known numbers, though its operands are no constants."""
+        if (results := known_numbers(node)) is None or not facts.is_foldable(node):
+            return
+        size = sum(tensor.nbytes for tensor in results)
+        if size > UNCOUNTED and size > self.budget():
+            self.decline(node, f"the result has {size} bytes, {max(UNCOUNTED, self.budget())} are allowed")
+        elif (why := contradiction(node, results) or unstorable(node, results)) is not None:
+            self.decline(node, why)
+        else:
+            self.put(node, results)
+
+    def join(self, node: Node) -> None:
+        """Let constants that stand side by side in a Concat be one; or all of it, when what it joins are known numbers."""
+        if node.output.dtype in COUNTING and known_numbers(node) is not None:
+            self.count(node)
+            return
+        held = [is_constant(value) for value in node.inputs]
+        if not any(map(and_, held, held[1:])) or not facts.is_foldable(node):
+            return
+        groups = [(constant, list(group)) for constant, group in groupby(node.inputs, key=is_constant)]
+        put_in = [value for constant, group in groups if constant and len(group) > 1 for value in group]
+        grown = sum(value.const.nbytes for value in put_in if value is not None and value.const is not None) - freed_by(node)
+        if grown > UNCOUNTED and grown > self.budget():
+            self.decline(node, f"its constants would take {grown} bytes more as one, {max(UNCOUNTED, self.budget())} are allowed")
+            return
+        parts: list[Value | Tensor | None] = []
+        for constant, group in groups:
+            try:
+                parts += [joined(node, group)] if constant and len(group) > 1 else group
+            except CannotEvaluate as reason:
+                self.decline(node, str(reason))
+                return
+        self.put_joined(node, parts, grown)
+
+    def put_joined(self, node: Node, parts: Sequence[Value | Tensor | None], grown: int) -> None:
+        """Let a Concat join these parts, tensors among them as new constants."""
+        graph, old, editor = node.graph, node.output, self.context.editor
+        tensors = [part for part in parts if isinstance(part, Tensor)]
+        if graph is None or any(facts.refuses_constant(graph, TensorType(tensor.dtype, tensor.shape)) for tensor in tensors):
+            return
+        if not self.context.observer.may_apply(self.options.name, node):
+            return
+        self.context.spent[self.options] = self.context.spent.get(self.options, 0) + grown
+        inputs = [editor.add_constant(graph, part, old.name, node) if isinstance(part, Tensor) else part for part in parts]
+        shorter = Node(node.op_type, inputs, 1, node.attributes, domain=node.domain, name=node.name)
+        shorter.doc, shorter.metadata, shorter.output.type = node.doc, dict(node.metadata), old.type
+        editor.insert(shorter, graph, node)
+        is_output = old.is_output
+        editor.replace(old, shorter.output)
+        if not is_output:
+            editor.exchange_names(old, shorter.output)
+        operands = dict.fromkeys(value for value in node.inputs if value is not None and value.const is not None)
+        editor.erase(node)
+        self.drop(operands)
+        self.changes += 1
+        self.context.observer.applied(self.options.name, node, (shorter,))
+
     def put(self, node: Node, results: Sequence[Tensor]) -> None:
         """Let a node be its results, and drop the operands that only it read."""
         if not self.context.observer.may_apply(self.options.name, node):
@@ -97,13 +168,17 @@ class Folder:
         self.context.spent[self.options] = self.context.spent.get(self.options, 0) + grown
         operands = dict.fromkeys(value for value in node.inputs if value is not None and value.const is not None)
         self.context.editor.make_constant(node, results)
+        self.drop(operands)
+        self.changes += 1
+        self.context.observer.applied(self.options.name, node, ())
+
+    def drop(self, operands: Iterable[Value]) -> None:
+        """Take out constants that nobody reads any more."""
         for value in operands:
             if value.producer is not None and not value.users:
                 self.context.editor.erase(value.producer)
             elif value.producer is None and self.context.editor.may_drop_initializer(value):
                 self.context.editor.drop_initializer(value)
-        self.changes += 1
-        self.context.observer.applied(self.options.name, node, ())
 
     def budget(self) -> int:
         """How many bytes may still be put in: the option's, less what was, plus what the nodes took that are gone since the run began."""
@@ -135,6 +210,35 @@ def known_shape(node: Node) -> Tensor | None:
         return None
     sizes = [size for size in operand.shape[start:end] if isinstance(size, int)]  # ONNX Shape-15: clamped and counted as in Python
     return Tensor.of(sizes, DType.int64) if len(sizes) == len(operand.shape[start:end]) else None
+
+
+def known_numbers(node: Node) -> tuple[Tensor, ...] | None:
+    """The results of arithmetic on sizes, when every element of every output is a number."""
+    results: list[Tensor] = []
+    for value in node.outputs:
+        type = value.type
+        if not isinstance(type, TensorType) or type.dtype not in COUNTING or (count := element_count(type.shape)) is None:
+            return None
+        held = elements(value)
+        if held is None or len(held) != count:
+            return None
+        numbers = [element for element in held if isinstance(element, int)]
+        if len(numbers) != count:
+            return None
+        shape = tuple(size for size in type.shape or () if isinstance(size, int))
+        results.append(Tensor.of(np.array(numbers, type.dtype.numpy).reshape(shape)))
+    return tuple(results)
+
+
+def is_constant(value: Value | None) -> bool:
+    """Whether this operand is a constant."""
+    return value is not None and value.const is not None
+
+
+def joined(node: Node, group: Sequence[Value | None]) -> Tensor:
+    """What a Concat would give for these operands alone. Raises CannotEvaluate."""
+    (tensor,) = compute(Node(node.op_type, group, 1, node.attributes, domain=node.domain), node.graph)
+    return tensor
 
 
 def freed_by(node: Node) -> int:
@@ -175,70 +279,3 @@ def unstorable(node: Node, results: Sequence[Tensor]) -> str | None:
         for value, tensor in zip(node.outputs, results, strict=True)
     )
     return next((why for why in refusals if why is not None), None)
-
-
-def compute(node: Node) -> tuple[Tensor, ...]:
-    """The results of a node on its constant inputs; big ones computed again when asked for. Raises CannotEvaluate."""
-    operands = [None if value is None else value.const for value in node.inputs]
-    first = operands[0]
-    if first is not None and first.nbytes >= LARGE:
-        if node.op in SAME_BYTES and (seen := seen_otherwise(node, first)) is not None:
-            return (seen,)
-        if node.op == "Transpose" and first.dtype.bits >= 8:
-            return (transposed(node, first),)
-    copy = detached(node)
-    results = evaluated(copy)
-    if all(tensor.nbytes < LARGE for tensor in results):
-        return results
-    return tuple(deferred(copy, index, tensor) for index, tensor in enumerate(results))
-
-
-def seen_otherwise(node: Node, operand: Tensor) -> Tensor | None:
-    """The operand's own bytes under the result's shape; None when that is not known."""
-    type = infer_node(node)[0]
-    if not isinstance(type, TensorType) or element_count(type.shape) != operand.size or type.dtype != operand.dtype:
-        return None
-    return Tensor(operand.dtype, tuple(size for size in type.shape or () if isinstance(size, int)), operand.storage)
-
-
-def transposed(node: Node, operand: Tensor) -> Tensor:
-    """The operand with its axes in another order, computed when asked for."""
-    perm = node.attribute("perm", tuple(reversed(range(len(operand.shape)))))
-    order = tuple(axis for axis in perm if isinstance(axis, int)) if isinstance(perm, tuple) else ()
-    if sorted(order) != list(range(len(operand.shape))):
-        raise CannotEvaluate(f"perm {perm!r} does not order the axes of a {operand!r}")
-    return Tensor(operand.dtype, tuple(operand.shape[axis] for axis in order), Transposed(operand, order))
-
-
-def detached(node: Node) -> Node:
-    """A copy of a node that can be evaluated whatever becomes of the graph: it keeps its operands and the opsets that govern it."""
-    graph = node.graph
-    if graph is None:
-        raise CannotEvaluate(f"{node!r} is in no graph")
-    scope = Function(node.domain, node.op_type, node.overload, graph.model)
-    scope.opsets = dict(graph.opsets)
-    copy = Node(
-        node.op_type,
-        [None if value is None else Value(value.name, value.type, tensor=value.const) for value in node.inputs],
-        [Value(value.name, value.type) for value in node.outputs],
-        node.attributes,
-        domain=node.domain,
-        overload=node.overload,
-    )
-    copy.graph = scope.graph
-    return copy
-
-
-def evaluated(copy: Node) -> tuple[Tensor, ...]:
-    """The results of a detached node; what it read and decoded does not stay in memory."""
-    tensors = [None if value is None or value.tensor is None else value.tensor for value in copy.inputs]
-    results = evaluate(copy, [None if tensor is None else without_cache(tensor) for tensor in tensors])
-    for tensor in tensors:
-        if tensor is not None:
-            release(tensor.storage)
-    return results
-
-
-def deferred(copy: Node, index: int, result: Tensor) -> Tensor:
-    """The result of a detached node, computed anew whenever somebody asks for its bytes."""
-    return Tensor(result.dtype, result.shape, Deferred(result.nbytes, lambda: evaluated(copy)[index]))

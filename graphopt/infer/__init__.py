@@ -1,5 +1,6 @@
 """What is known before a model runs: types, shapes, symbolic sizes, small contents; and the result of one node on constants."""
 
+from graphopt.infer.contents import infer_contents
 from graphopt.infer.elements import elements
 from graphopt.infer.evaluate import CannotEvaluate, evaluate, result_bytes
 from graphopt.infer.model import infer_model
@@ -11,6 +12,7 @@ __all__ = [
     "broadcast",
     "broadcasts_into",
     "elements",
+    "infer_contents",
     "evaluate",
     "infer_model",
     "infer_node",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from graphopt.infer.call import InferenceRule, NotKnown, Types
-from graphopt.infer.shapes import join
+from graphopt.infer.elements import elements
+from graphopt.infer.shapes import is_size, join, maximum
+from graphopt.ir.dim import Size
 from graphopt.ir.dtype import DType
-from graphopt.ir.graph import Graph, Node
+from graphopt.ir.graph import Graph, Node, Value
 from graphopt.ir.model import Function
 from graphopt.ir.types import SequenceType, TensorType, Type
 
@@ -24,10 +26,13 @@ def body(node: Node, name: str) -> Graph:
 
 
 def if_(node: Node) -> Types:
-    """If: what both branches agree on."""
+    """If: what the branch gives that is taken, or what both agree on."""
     one, other = body(node, "then_branch").outputs, body(node, "else_branch").outputs
     if len(one) != len(other):
         raise NotKnown
+    taken = elements(node.input(0))
+    if taken in ((0,), (1,)):
+        return tuple(value.type for value in (one if taken == (1,) else other))
     return tuple(join(a.type, b.type) for a, b in zip(one, other, strict=True))
 
 
@@ -41,12 +46,33 @@ def loop(node: Node) -> Types:
             start = node.inputs[index + 2]
             types.append(join(None if start is None else start.type, value.type))
         else:
-            types.append(_stacked(value.type, 0))
+            types.append(_stacked(value.type, 0, _rounds(node, inside)))
     return tuple(types)
 
 
+def _rounds(node: Node, inside: Graph) -> Size:
+    """How often a loop runs: as often as it is told, when nothing ends it early."""
+    count, goes_on = node.input(0), node.input(1)
+    begins = (1,) if goes_on is None else elements(goes_on)
+    if begins == (0,):
+        return 0
+    told = elements(count)
+    if begins != (1,) or told is None or len(told) != 1 or not _never_stops(inside):
+        return None
+    rounds = told[0]
+    return rounds if is_size(rounds) else maximum(rounds, 0)
+
+
+def _never_stops(inside: Graph) -> bool:
+    """Whether a loop's body always asks for another round: with a constant, or by what it was asked with itself."""
+    value: Value | None = inside.outputs[0]
+    while value is not None and value.producer is not None and value.producer.op == "Identity":
+        value = value.producer.input(0)
+    return value is inside.inputs[1] or elements(value) == (1,)
+
+
 def scan(node: Node) -> Types:
-    """Scan since opset 9: states keep their type; scan outputs get one axis."""
+    """Scan since opset 9: states keep their type; scan outputs get one axis, as long as that of the scan inputs."""
     inside = body(node, "body")
     if (node.opset or 0) < 9:
         raise NotKnown
@@ -62,8 +88,17 @@ def scan(node: Node) -> Types:
             types.append(join(None if start is None else start.type, value.type))
         else:
             axis = 0 if axes is None else axes.value[index - states] if isinstance(axes.value, tuple) else None
-            types.append(_stacked(value.type, axis if isinstance(axis, int) else None))
+            types.append(_stacked(value.type, axis if isinstance(axis, int) else None, _scanned_length(node, states)))
     return tuple(types)
+
+
+def _scanned_length(node: Node, states: int) -> Size:
+    axes = node.attributes.get("scan_input_axes")
+    for index, value in enumerate(node.inputs[states:]):
+        axis = 0 if axes is None else axes.value[index] if isinstance(axes.value, tuple) else None
+        if value is not None and value.shape is not None and isinstance(axis, int) and value.shape[axis] is not None:
+            return value.shape[axis]
+    return None
 
 
 def sequence_map(node: Node) -> Types:
@@ -95,14 +130,14 @@ def carried_types(node: Node, graph: Graph) -> Types | None:
     return None
 
 
-def _stacked(type: Type | None, axis: int | None) -> Type | None:
+def _stacked(type: Type | None, axis: int | None, length: Size) -> Type | None:
     if not isinstance(type, TensorType):
         return None
     if type.shape is None or axis is None:
         return TensorType(type.dtype)
     if axis < 0:
         axis += len(type.shape) + 1
-    return TensorType(type.dtype, (*type.shape[:axis], None, *type.shape[axis:]))
+    return TensorType(type.dtype, (*type.shape[:axis], length, *type.shape[axis:]))
 
 
 def _scanned(node: Node) -> Types:

@@ -1,9 +1,9 @@
-"""Types of operators that work element by element, of reductions, and of linear algebra."""
+"""Types of operators that work element by element, of reductions, and of normalizations."""
 
 from __future__ import annotations
 
 from graphopt.infer.call import InferenceRule, NotKnown, TooHard, Types, axis_of, data, integer, one, shape_of, tensor
-from graphopt.infer.elements import constant_ints
+from graphopt.infer.elements import constant_ints, elements
 from graphopt.infer.shapes import broadcast, broadcast_all
 from graphopt.ir.dim import Shape
 from graphopt.ir.dtype import DType
@@ -86,47 +86,11 @@ def dropout(node: Node) -> Types:
 
 
 def batch_normalization(node: Node) -> Types:
-    """BatchNormalization: x as it is; further outputs are statistics of training."""
-    x = data(node)
-    if len(node.outputs) > 1:
-        raise TooHard
-    return (x,)
-
-
-def matmul(node: Node) -> Types:
-    """MatMul as numpy's: vectors are padded, leading axes broadcast."""
-    a, b = data(node), tensor(node.input(1))
-    if a.dtype != b.dtype:
-        raise NotKnown
-    if a.shape is None or b.shape is None:
-        return one(a.dtype, None)
-    if not a.shape or not b.shape:
-        raise NotKnown
-    left = (1, *a.shape) if len(a.shape) == 1 else a.shape
-    right = (*b.shape, 1) if len(b.shape) == 1 else b.shape
-    batch = broadcast(left[:-2], right[:-2])
-    if batch is None or (isinstance(left[-1], int) and isinstance(right[-2], int) and left[-1] != right[-2]):
-        raise NotKnown
-    rows = () if len(a.shape) == 1 else (left[-2],)
-    columns = () if len(b.shape) == 1 else (right[-1],)
-    return one(a.dtype, (*batch, *rows, *columns))
-
-
-def gemm(node: Node) -> Types:
-    """Gemm: (M, K) by (K, N), each possibly transposed."""
-    a, b = data(node), tensor(node.input(1))
-    if a.dtype != b.dtype:
-        raise NotKnown
-    rows = columns = None
-    if a.shape is not None:
-        if len(a.shape) != 2:
-            raise NotKnown
-        rows = a.shape[1 if integer(node, "transA") else 0]
-    if b.shape is not None:
-        if len(b.shape) != 2:
-            raise NotKnown
-        columns = b.shape[0 if integer(node, "transB") else 1]
-    return one(a.dtype, (rows, columns))
+    """BatchNormalization: x as it is; further outputs are statistics of training, a mean and a variance of the past and of the batch."""
+    if len(node.outputs) == 1:
+        return (data(node),)
+    mean, variance = tensor(node.input(3)), tensor(node.input(4))
+    return data(node), mean, variance, mean, variance
 
 
 def reduction(node: Node) -> Types:
@@ -188,18 +152,6 @@ def dequantize(node: Node) -> Types:
     return one(DType(wanted) if wanted else tensor(node.input(1)).dtype, shape_of(node.input(0)))
 
 
-
-
-def one_hot(node: Node) -> Types:
-    """OneHot(indices, depth, values): one axis more, of extent depth."""
-    shape, depth = shape_of(node.input(0)), constant_ints(node.input(1))
-    dtype = tensor(node.input(2)).dtype
-    if shape is None:
-        return one(dtype, None)
-    axis = axis_of(integer(node, "axis"), len(shape) + 1)
-    return one(dtype, (*shape[:axis], depth[0] if depth else None, *shape[axis:]))
-
-
 def top_k(node: Node) -> Types:
     """TopK(x, k): k of one axis, and their places."""
     x = data(node)
@@ -207,7 +159,7 @@ def top_k(node: Node) -> Types:
     if x.shape is None:
         return TensorType(x.dtype), TensorType(DType.int64)
     axis = axis_of(integer(node, "axis"), len(x.shape))
-    count = constant_ints(inputs[1])
+    count = elements(inputs[1])
     shape = (*x.shape[:axis], count[0] if count else None, *x.shape[axis + 1 :])
     return TensorType(x.dtype, shape), TensorType(DType.int64, shape)
 
@@ -253,13 +205,10 @@ RULES: dict[str, InferenceRule] = {
     "CastLike": cast_like,
     "DequantizeLinear": dequantize,
     "Dropout": dropout,
-    "Gemm": gemm,
     "Identity": identity,
     "IsInf": truth,
     "IsNaN": truth,
     "LayerNormalization": layer_normalization,
-    "MatMul": matmul,
-    "OneHot": one_hot,
     "Pow": power,
     "QuantizeLinear": quantize,
     "TopK": top_k,

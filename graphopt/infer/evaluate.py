@@ -1,36 +1,38 @@
-"""The result of one node on constants, as the operator defines it at the node's own opset, in the operator's own element types."""
+"""The result of one node on constants, as the operator defines it at the node's own opset, in the operator's own element types.
+
+The law: a result is that of onnx's reference kernel, where the kernel is trusted. Where it is not (`trust.UNTRUSTED_KERNELS`), or these
+elements are in doubt (`hazards.doubt`), a witness must agree: the function that defines the operator, or onnxruntime where it is
+installed. Bit for bit, when the outputs are integers, truth values or texts; within a few units in the last place, when they are floats.
+Otherwise the node is left alone. Where there is no reference kernel, onnxruntime's word counts for the operators of
+`trust.RUNTIME_ALONE`; and it is asked first for large operands of kernels that are slow and known to agree (`trust.SLOW_KERNELS`). In
+float16 and bfloat16 what would be rounded more than once is computed in float32 and rounded once, where the kernel in the type itself
+agrees. Without onnxruntime fewer nodes have a result; no result depends on it but to a last place where it is asked first.
+"""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from graphopt.infer.call import NotKnown
-from graphopt.infer.hazards import TRUSTED_IN_HALF, UNTRUSTED_KERNELS, hazard
+from graphopt.infer import runtime
+from graphopt.infer.agreement import disagreement
+from graphopt.infer.hazards import doubt, hazard
 from graphopt.infer.node import infer_node
+from graphopt.infer.reference import NoKernel, run_definition, run_kernel
 from graphopt.infer.shapes import contradicts
+from graphopt.infer.trust import HALF, ORDINARY, RUNTIME_ALONE, SLOW, SLOW_KERNELS, UNTRUSTED_KERNELS, UNTRUSTED_RUNTIME, is_exact, meaning
 from graphopt.ir.dim import element_count
 from graphopt.ir.dtype import DType
 from graphopt.ir.graph import Node
 from graphopt.ir.tensor import Array, Tensor
-from graphopt.ir.types import TensorType
+from graphopt.ir.types import TensorType, Type
 from graphopt.schema import facts
-from graphopt.schema.spelling import has_neutral_form
-from graphopt.schema.traits import MOVEMENT
 
 
 class CannotEvaluate(Exception):
     """The result of a node is not to be had here; the message says why."""
-
-
-ORDINARY = frozenset({
-    DType.bool, DType.float32, DType.float64, DType.int8, DType.int16, DType.int32, DType.int64, DType.uint8, DType.uint16, DType.uint32,
-    DType.uint64,
-})  # fmt: skip
-HALF = frozenset({DType.float16, DType.bfloat16})
 
 
 def result_bytes(node: Node) -> int | None:
@@ -49,100 +51,117 @@ def result_bytes(node: Node) -> int | None:
 def evaluate(node: Node, inputs: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
     """The outputs of a node of some graph when its inputs are these tensors; None for an absent one.
 
-    Runs onnx's reference kernel. Raises CannotEvaluate when the operator is unknown, random, holds graphs, or calls a function; when the
-    kernel is missing, known to be wrong, or fails; when the result is no tensor or not of the inferred type; when the operator does
-    not define the result on these elements (integers divided by 0, floats beyond the integer type they are cast to, shifts too
-    wide ...); and in float16 and bfloat16 where more than one rounding would do.
+    Raises CannotEvaluate when the operator is unknown, random, holds graphs, or calls a function; when there is no kernel, the kernel
+    fails, or is not trusted and nothing agrees with it; when the result is no tensor or not of the inferred type; and when the operator
+    does not define the result on these elements (integers divided by 0, floats beyond the integer type they are cast to, shifts too
+    wide ...).
     """
-    opset = _opset(node)
-    _check_types(node, inputs)
+    _check_call(node, inputs)
     if reason := hazard(node, inputs):
         raise CannotEvaluate(f"{node.op}: {reason}")
-    outputs = _run(node, opset, inputs)
     wanted = infer_node(node)
+    try:
+        outputs = _outputs(node, inputs, wanted)
+    except NoKernel as error:
+        raise CannotEvaluate(str(error)) from error
     if len(outputs) < len(node.outputs):
         raise CannotEvaluate(f"the kernel of {node.op} gives {len(outputs)} outputs of {len(node.outputs)}")
     return tuple(_checked(node, index, outputs[index], wanted[index]) for index in range(len(node.outputs)))
 
 
-def _opset(node: Node) -> int:
-    opset = node.opset
+def _check_call(node: Node, inputs: Sequence[Tensor | None]) -> None:
     known = facts.of_node(node)
-    if known is None or opset is None:
+    if known is None:
         raise CannotEvaluate(f"{node.op} is unknown, or a local function")
     if node.subgraphs or not facts.is_deterministic(node):
         raise CannotEvaluate(f"{node.op} holds graphs or gives another result each time")
     if known.is_deprecated:
-        raise CannotEvaluate(f"{node.op} is deprecated at opset {opset}")
-    if not has_neutral_form(node):
-        raise CannotEvaluate(f"{node.op} of opset {opset} means something else than the kernel computes")
-    if node.op in UNTRUSTED_KERNELS:
-        raise CannotEvaluate(f"the reference kernel of {node.op} is not trusted: {UNTRUSTED_KERNELS[node.op]}")
-    return opset
-
-
-def _check_types(node: Node, inputs: Sequence[Tensor | None]) -> None:
+        raise CannotEvaluate(f"{node.op} is deprecated at opset {node.opset}")
     if len(inputs) != len(node.inputs):
         raise CannotEvaluate(f"{node.op} reads {len(node.inputs)} inputs, {len(inputs)} were given")
-    made = {value.dtype for value in node.outputs if value.dtype is not None}
-    made |= {type.dtype for type in infer_node(node) if isinstance(type, TensorType)}
-    for dtype in {tensor.dtype for tensor in inputs if tensor is not None} | made:
-        if dtype in ORDINARY or node.op in MOVEMENT or node.op in ("Constant", "ConstantOfShape", "Shape", "Size"):
-            continue
-        if dtype in HALF and node.op in TRUSTED_IN_HALF:
-            continue
-        raise CannotEvaluate(f"{node.op} of {dtype} may be rounded in more than one way, or is not supported")
 
 
-def _run(node: Node, opset: int, inputs: Sequence[Tensor | None]) -> list[Any]:
-    runner = _runner(node, opset, inputs)
-    feeds = {f"i{slot}": tensor.numpy() for slot, tensor in enumerate(inputs) if tensor is not None}
-    try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            outputs: list[Any] = runner.run(None, feeds)
-    except Exception as error:  # whatever a kernel raises on elements that it cannot take: the reason goes to the caller
-        raise CannotEvaluate(f"the kernel of {node.op} fails: {type(error).__name__}: {error}") from error
+def _outputs(node: Node, inputs: Sequence[Tensor | None], wanted: Sequence[Type | None]) -> list[Any]:
+    opset = meaning(node)
+    if opset is None or node.op == "Scatter":
+        return _by_runtime_alone(node, inputs)
+    dtypes = _dtypes(node, inputs, wanted)
+    exact = is_exact(node.op, dtypes)
+    if not exact and not dtypes <= ORDINARY | HALF:
+        odd = min(dtypes - ORDINARY - HALF)
+        raise CannotEvaluate(f"{node.op} of {odd} may be rounded in more than one way, or is not supported")
+    if node.op in SLOW_KERNELS and dtypes <= ORDINARY and runtime.is_installed() and sum(t.nbytes for t in inputs if t is not None) >= SLOW:
+        try:
+            return runtime.run_runtime(node, opset, inputs)
+        except NoKernel:
+            pass  # then the kernel, which takes longer
+    arrays = [None if tensor is None else tensor.numpy() for tensor in inputs]
+    outputs = run_kernel(node, opset, arrays)
+    why = f"the reference kernel of {node.op} is not trusted: {UNTRUSTED_KERNELS[node.op]}" if node.op in UNTRUSTED_KERNELS else None
+    why = why or doubt(node, inputs)
+    if not exact:
+        outputs = _rounded_once(node, opset, arrays, outputs, wanted)
+    if why is not None:
+        _ask_witness(node, opset, inputs, outputs, why)
     return outputs
 
 
-_RUNNERS: dict[tuple[bytes, str, int, tuple[object, ...]], Any] = {}
-_MOST_RUNNERS = 1 << 10
+def _by_runtime_alone(node: Node, inputs: Sequence[Tensor | None]) -> list[Any]:
+    if node.op not in RUNTIME_ALONE or node.opset is None:
+        raise CannotEvaluate(f"{node.op} of opset {node.opset} means something else than the kernel computes")
+    if not _dtypes(node, inputs, ()) <= ORDINARY:
+        raise CannotEvaluate(f"{node.op} of opset {node.opset} is evaluated in plain types alone")
+    return runtime.run_runtime(node, node.opset, inputs)
 
 
-def _runner(node: Node, opset: int, inputs: Sequence[Tensor | None]) -> Any:  # Any: onnx.reference.ReferenceEvaluator
-    import onnx
-    from onnx import helper
-    from onnx.reference import ReferenceEvaluator
-
-    from graphopt.infer.protos import to_node_proto
-
-    try:
-        message = to_node_proto(node)
-    except NotKnown as error:
-        raise CannotEvaluate(f"an attribute of {node.op} is not known") from error
-    given = tuple((slot, tensor.dtype, len(tensor.shape)) for slot, tensor in enumerate(inputs) if tensor is not None)
-    key = (message.SerializeToString(deterministic=True), node.domain, opset, given)
-    found = _RUNNERS.get(key)
-    if found is not None:
-        return found
-    declared = [helper.make_tensor_value_info(f"i{slot}", int(dtype), [None] * rank) for slot, dtype, rank in given]
-    results = [onnx.ValueInfoProto(name=name) for name in message.output]
-    imported = [helper.make_opsetid(node.domain, opset)]
-    if node.domain:
-        imported.append(helper.make_opsetid("", facts.newest_opset()))
-    try:
-        model = helper.make_model(helper.make_graph([message], "one", declared, results), opset_imports=imported)
-        found = ReferenceEvaluator(model)
-    except Exception as error:  # no kernel: which error says so differs between releases of onnx
-        raise CannotEvaluate(f"onnx has no kernel for {node.op}: {error}") from error
-    if len(_RUNNERS) >= _MOST_RUNNERS:
-        _RUNNERS.clear()
-    _RUNNERS[key] = found
-    return found
+def _dtypes(node: Node, inputs: Sequence[Tensor | None], wanted: Sequence[Type | None]) -> frozenset[DType]:
+    made = {value.dtype for value in node.outputs if value.dtype is not None}
+    made |= {type.dtype for type in wanted if isinstance(type, TensorType)}
+    return frozenset(made | {tensor.dtype for tensor in inputs if tensor is not None})
 
 
-def _checked(node: Node, index: int, output: Any, wanted: object) -> Tensor:
+def _rounded_once(
+    node: Node, opset: int, arrays: Sequence[Array | None], outputs: Sequence[Any], wanted: Sequence[Type | None]
+) -> list[Any]:
+    """The outputs in half precision, computed in float32 and rounded once. Raises CannotEvaluate when the type itself gives others."""
+    widened = run_kernel(node, opset, _widened(arrays))
+    rounded = [_narrowed(array, type) for array, type in zip(widened, wanted, strict=False)]
+    if why := disagreement(outputs, rounded):
+        raise CannotEvaluate(f"{node.op} in half precision may be rounded in more than one way: {why}")
+    return rounded
+
+
+def _widened(arrays: Sequence[Array | None]) -> list[Array | None]:
+    return [array.astype(np.float32) if array is not None and DType.of(array.dtype) in HALF else array for array in arrays]
+
+
+def _narrowed(array: Any, type: Type | None) -> Any:
+    if not isinstance(type, TensorType) or type.dtype not in HALF or not isinstance(array, (np.ndarray, np.generic)):
+        return array
+    with np.errstate(over="ignore"):
+        return array.astype(type.dtype.numpy)
+
+
+def _ask_witness(node: Node, opset: int, inputs: Sequence[Tensor | None], outputs: Sequence[Any], why: str) -> None:
+    """Raises CannotEvaluate unless the operator's definition or onnxruntime gives these outputs too. The definition needs no import."""
+    arrays = [None if tensor is None else tensor.numpy() for tensor in inputs]
+    said = []
+    for witness in (run_definition, runtime.run_runtime):
+        if witness is runtime.run_runtime and node.op in UNTRUSTED_RUNTIME:
+            continue
+        try:
+            theirs = run_definition(node, opset, arrays) if witness is run_definition else runtime.run_runtime(node, opset, inputs)
+        except NoKernel as error:
+            said.append(str(error))
+            continue
+        differs = disagreement(outputs, theirs)
+        if differs is None:
+            return
+        said.append(f"{'its definition' if witness is run_definition else 'onnxruntime'} differs: {differs}")
+    raise CannotEvaluate(f"{why}; {'; '.join(said)}")
+
+
+def _checked(node: Node, index: int, output: Any, wanted: Type | None) -> Tensor:
     if not isinstance(output, (np.ndarray, np.generic, bool, int, float)):
         raise CannotEvaluate(f"{node.op} gives no tensor")
     array: Array = np.asarray(output)

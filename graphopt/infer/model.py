@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from graphopt.infer import control
 from graphopt.infer.call import InferenceRule, Types
+from graphopt.infer.complaints import complaints
+from graphopt.infer.contents import contents_by, contents_rule
+from graphopt.infer.contents_arithmetic import ContentsRule
+from graphopt.infer.elements import Elements, agreed, elements, refined_elements
 from graphopt.infer.node import fitting, inference_of
+from graphopt.infer.positive import CAN_FAIL, needed, note_copies, positive_symbols
+from graphopt.infer.refine import refined
 from graphopt.infer.shapes import contradicts, join, without_symbols
 from graphopt.ir.collector import collector_resting
 from graphopt.ir.dim import Dim
@@ -25,15 +31,19 @@ class Listener(Protocol):
         ...
 
 
-def infer_model(model: Model, observer: Listener | None = None) -> None:
-    """Fill in the type of every value of the main graph, of its subgraphs and of the functions that are called, where it can be proved.
+def infer_model(model: Model, observer: Listener | None = None, *, again: bool = False) -> None:
+    """Fill in the type, and the contents, of every value of the main graph, its subgraphs and called functions, where they can be proved.
 
     The types that the model declares for its inputs are taken as true. What it declares of other values is taken only where an unknown
-    operator makes them; where it contradicts what follows from the inputs, the observer is warned. A size of the main graph that is not
-    known gets a symbol of its own, so that what is computed from it is provably as long. Inside a function a value has the type that
-    it has for all callers. Never raises; cost is linear in the nodes, times the depth to which loops are nested.
+    operator makes them; where it contradicts what follows from the inputs, the observer is warned, and of nodes that are wrong by what their
+    inputs are. A size of the main graph that is not
+    known gets a symbol of its own, so that what is computed from it is provably as long. Inside a function a value has the type, and
+    holds the elements, that it has for all callers. Never raises; cost is linear in the nodes, times the depth to which loops are nested.
+
+    `again`: this model's types were inferred before, and edits have made more of them known. They are no claims but true, so nothing
+    is said of them, and nothing that they tell is lost.
     """
-    walk = _Walk(observer)
+    walk = _Walk(None if again else observer, again=again)
     with collector_resting():
         _infer(model, walk)
 
@@ -42,9 +52,15 @@ def _infer(model: Model, walk: _Walk) -> None:
     for value in model.graph.inputs:
         if isinstance(value.type, TensorType):
             value.type = named(value.type, value.name) if value.type.dtype else None
+    known = len(model.positive)
+    model.doubted.clear()
     walk.graph(model.graph)
     walk.finish()
+    if len(model.positive) > known and not model.doubted.isdisjoint(model.positive):  # learned only after it was asked for
+        _infer(model, _Walk(None, again=True))
 
+
+Contents: TypeAlias = "tuple[Elements | None, ...]"
 
 _MOST_ROUNDS = 4  # a size that differs from one round of a loop to the next is unknown in the one after; so little more is needed
 _MOST_WARNINGS = 8
@@ -53,16 +69,21 @@ _MOST_WARNINGS = 8
 class _Walk:
     """One run over a model. `calls` keeps what each kind of call of a function gave, `inside` what all calls agree on.
 
-    `declared` holds what the model said of the values of bodies that are looked at more than once.
+    `declared` holds what the model said of the values of bodies that are looked at more than once, `held` what these were known to hold;
+    `again`, what was inferred before.
     """
 
-    def __init__(self, observer: Listener | None) -> None:
+    def __init__(self, observer: Listener | None, *, again: bool = False) -> None:
         self.observer = observer
-        self.calls: dict[tuple[object, ...], Types] = {}
-        self.inside: dict[Function, dict[Value, Type | None]] = {}
+        self.again = again
+        self.calls: dict[tuple[object, ...], tuple[Types, Contents]] = {}
+        self.inside: dict[Function, dict[Value, tuple[Type | None, Elements | None]]] = {}
         self.active: list[Function] = []
         self.declared: dict[Value, Type | None] = {}
+        self.held: dict[Value, Elements | None] = {}
         self.warnings: dict[Value, str] = {}
+        self.needed: set[Node] | None = None  # the nodes of the main graph on which its outputs depend, once somebody asks
+        self.unknown: dict[Node, None] = {}  # nodes of whose first output nothing is known
 
     def graph(self, graph: Graph) -> None:
         """Every node of a graph, whose inputs have their types."""
@@ -71,36 +92,68 @@ class _Walk:
                 value.type = TensorType(value.tensor.dtype, value.tensor.shape)
         opsets, functions = graph.opsets, graph.model.functions
         is_main = graph is graph.model.graph
-        inferences: dict[str, InferenceRule] = {}
+        rules: dict[str, tuple[InferenceRule, ContentsRule | None]] = {}
         for node in graph:
             if node.attributes and node.subgraphs:
                 self._bodies(node)
             if functions and (function := facts.function_of(node)) is not None:
-                types = self._call(node, function)
+                types, contents = self._call(node, function)
+                rule = None
             else:
-                infer = inferences.get(node.op)
-                if infer is None:
-                    infer = inferences[node.op] = inference_of(node, opsets.get(node.domain))
-                types = infer(node)
+                known = rules.get(node.op)
+                if known is None:
+                    opset = opsets.get(node.domain)
+                    known = rules[node.op] = inference_of(node, opset), contents_rule(node, opset)
+                infer, rule = known
+                types, contents = infer(node), None
+            if types and types[0] is None:
+                self.unknown[node] = None
             for value, type in zip(node.outputs, types, strict=True):
+                if self.again:
+                    type = refined(self.declared.get(value, value.type), type)
                 if is_main and isinstance(type, TensorType) and type.shape is not None and None in type.shape:
                     type = named(type, value.name)
                 if value.type is None and type is not None:
                     value.type = type
                 elif value.type is not type:
                     self._settle(value, type)
+            if rule is not None:
+                contents = contents_by(rule, node)  # which asks for the types of the outputs
+            if contents is not None:
+                self._hold(node, contents)
+            if is_main and node.op in CAN_FAIL:
+                self._succeed(node)
+
+    def _succeed(self, node: Node) -> None:
+        """Learn what must be so for a node of the main graph to come to a result, as it does if the outputs depend on it."""
+        if node.op == "Reshape":
+            note_copies(node)
+        positive = node.graph.model.positive if node.graph is not None else set()
+        found = positive_symbols(node) - positive
+        if found and node.graph is not None:
+            if self.needed is None:
+                self.needed = needed(node.graph)
+            if node in self.needed:
+                positive |= found
 
     def finish(self) -> None:
         """Give the values inside functions what all callers agree on, and say what was contradicted."""
         for types in self.inside.values():
-            for value, type in types.items():
-                value.type = type
+            for value, (type, held) in types.items():
+                value.type = refined(self.declared.get(value), type) if self.again else type
+                value.contents = refined_elements(self.held.get(value), held) if self.again else held
         if self.observer is not None:
             for value, message in list(self.warnings.items())[:_MOST_WARNINGS]:
                 self.observer.warned("infer", f"{value!r}: {message}")
             if len(self.warnings) > _MOST_WARNINGS:
                 more = len(self.warnings) - _MOST_WARNINGS
                 self.observer.warned("infer", f"{more} more values are declared otherwise than they come out")
+            for source, message in complaints(self.unknown):
+                self.observer.warned(source, message)
+
+    def _hold(self, node: Node, contents: Contents) -> None:
+        for value, found in zip(node.outputs, contents, strict=True):
+            value.contents = refined_elements(self.held.get(value, value.contents), found) if self.again else found
 
     def _settle(self, value: Value, type: Type | None) -> None:
         """What becomes of a declared type once another, or nothing, was inferred."""
@@ -122,12 +175,15 @@ class _Walk:
         for graph in body.walk():
             for value in _values(graph):
                 self.declared.setdefault(value, value.type)
+                self.held.setdefault(value, value.contents)
 
     def _bodies(self, node: Node) -> None:
         for graph in node.subgraphs:
             if node.op != "If":
                 self._remember(graph)
             given = control.body_types(node, graph)
+            if self.again and node.op == "Loop":  # of these two the first run knows which rank the model declares
+                given = (*(self.declared.get(value, value.type) for value in graph.inputs[:2]), *given[2:])
             for value, type in zip(graph.inputs, given, strict=False):
                 self._enter(value, type)
             for _ in range(_MOST_ROUNDS):
@@ -138,6 +194,9 @@ class _Walk:
                 for value, type in zip(graph.inputs, control.carried_types(node, graph) or (), strict=False):
                     value.type = TensorType(value.type.dtype) if isinstance(value.type, TensorType) and type is not None else value.type
                 self.graph(graph)
+            if self.again:
+                for value in graph.inputs:
+                    value.type = refined(self.declared.get(value, value.type), value.type)
 
     def _go_round(self, node: Node, graph: Graph) -> bool:
         """Whether a loop's body gives a type that its inputs must allow for, and did not; they do now."""
@@ -159,28 +218,34 @@ class _Walk:
         declared = self.declared.get(value, value.type)
         value.type = _kind_of(declared if type is None else type) if type is None or contradicts(type, declared) else type
 
-    def _call(self, node: Node, function: Function) -> Types:
+    def _call(self, node: Node, function: Function) -> tuple[Types, Contents]:
+        nothing = (None,) * len(node.outputs)
         if function in self.active:
-            return (None,) * len(node.outputs)  # onnx forbids recursion
-        given = tuple(None if value is None else value.type for value in node.inputs)
+            return nothing, nothing  # onnx forbids recursion
+        given = tuple(None if value is None else (value.type, elements(value)) for value in node.inputs)
         key = (function, given)
         if key not in self.calls:
             self.active.append(function)
             self._remember(function.graph)
             for index, value in enumerate(function.graph.inputs):
-                value.type = given[index] if index < len(given) else None
+                value.type, value.contents = (given[index] if index < len(given) else None) or (None, None)
             self.graph(function.graph)
-            self.calls[key] = tuple(value.type for value in function.graph.outputs)
+            outputs = function.graph.outputs
+            self.calls[key] = tuple(value.type for value in outputs), tuple(map(elements, outputs))
             self._agree(function)
             self.active.pop()
-        return fitting(self.calls[key], len(node.outputs))
+        types, contents = self.calls[key]
+        return fitting(types, len(nothing)), (*contents[: len(nothing)], *nothing[len(contents) :])
 
     def _agree(self, function: Function) -> None:
-        """Join what the values inside are for this caller with what they were for the others."""
+        """Join what the values inside are and hold for this caller with what they did for the others."""
         known = self.inside.setdefault(function, {})
         for graph in function.graph.walk():
             for value in _values(graph):
-                known[value] = join(known[value], value.type) if value in known else value.type
+                type, held = value.type, value.contents
+                if value in known:
+                    type, held = join(known[value][0], type), agreed(known[value][1], held)
+                known[value] = type, held
 
 
 def _values(graph: Graph) -> list[Value]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphopt.infer import control, elementwise, movement, windows
+from graphopt.infer import control, cutting, elementwise, making, matrices, movement, reshaping, resizing, windows
 from graphopt.infer.call import InferenceRule, NotKnown, TooHard, Types
+from graphopt.infer.shape_functions import function_for
 from graphopt.ir.attribute import Attribute
 from graphopt.ir.graph import DEFAULT_DOMAINS, Graph, Node, Value
 from graphopt.ir.tensor import Tensor
@@ -13,7 +14,17 @@ from graphopt.schema import facts
 from graphopt.schema.facts import OperatorFacts
 from graphopt.schema.versions import OLDEST
 
-_RULES: dict[str, InferenceRule] = {**elementwise.RULES, **movement.RULES, **windows.RULES, **control.RULES}
+_RULES: dict[str, InferenceRule] = {
+    **elementwise.RULES,
+    **matrices.RULES,
+    **movement.RULES,
+    **cutting.RULES,
+    **reshaping.RULES,
+    **making.RULES,
+    **resizing.RULES,
+    **windows.RULES,
+    **control.RULES,
+}
 
 # The last six: what a rule runs into on inputs or attributes that its operator does not allow; others may complain about such a node.
 _NOTHING_KNOWN = (NotKnown, IndexError, KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError)
@@ -54,6 +65,8 @@ _INFERENCES: dict[tuple[str, int | None], InferenceRule] = {}
 
 def _make(node: Node, opset: int | None) -> InferenceRule:
     known = None if opset is None else facts.of(node.domain, node.op_type, opset)
+    if opset is not None and node.domain not in DEFAULT_DOMAINS and not _is_onnx(node):
+        return _by_plugin
     if known is None or opset is None:
         return lambda node: (None,) * len(node.outputs)
     rule = _RULES.get(node.op) if opset >= OLDEST else None
@@ -71,6 +84,17 @@ def _make(node: Node, opset: int | None) -> InferenceRule:
         return types if len(types) == count else fitting(types, count)
 
     return infer
+
+
+def _is_onnx(node: Node) -> bool:
+    from onnx import defs
+
+    return bool(defs.has(node.op_type, domain=node.domain))
+
+
+def _by_plugin(node: Node) -> Types:
+    function = function_for(node)
+    return (None,) * len(node.outputs) if function is None else function(node)
 
 
 def fitting(types: Types, count: int) -> Types:
@@ -96,7 +120,7 @@ def _by_onnx(node: Node, known: OperatorFacts, opset: int) -> Types:
     if found is None:
         if len(_ANSWERS) >= _MOST_ANSWERS:
             _ANSWERS.clear()
-        found = _ANSWERS[key] = _ask_onnx(node, known, opset)
+        found = _ANSWERS[key] = _ask_onnx(node, opset)
     return found
 
 
@@ -123,7 +147,36 @@ def _attribute_key(attribute: Attribute) -> object:
     return attribute.kind, held
 
 
-def _ask_onnx(node: Node, known: OperatorFacts, opset: int) -> Types:
+def refusal(node: Node) -> str:
+    """Why onnx says that a node is wrong, in one line; nothing when it does not, or does not know its operator."""
+    from onnx import shape_inference
+
+    opset = node.opset
+    if opset is None or facts.of_node(node) is None or not _is_onnx(node):
+        return ""
+    try:
+        _asked(node, opset)
+    except shape_inference.InferenceError as error:
+        return str(error).partition("\n")[0].strip()
+    except (NotKnown, *_ONNX_CANNOT):
+        return ""
+    return ""
+
+
+_ONNX_CANNOT = (RuntimeError, ValueError, TypeError, KeyError, IndexError)
+
+
+def _ask_onnx(node: Node, opset: int) -> Types:
+    from onnx import shape_inference
+
+    try:
+        return _asked(node, opset)
+    except (NotKnown, shape_inference.InferenceError, *_ONNX_CANNOT):
+        return (None,) * len(node.outputs)  # onnx finds the node wrong, or cannot say: nothing is proved
+
+
+def _asked(node: Node, opset: int) -> Types:
+    """What onnx's inference says. Raises NotKnown, InferenceError, and what `_ONNX_CANNOT` lists."""
     import onnx
     from onnx import defs, helper, shape_inference
 
@@ -139,12 +192,7 @@ def _ask_onnx(node: Node, known: OperatorFacts, opset: int) -> Types:
         if (tensor := _read(value)) is not None:
             held[f"i{slot}"] = to_tensor_proto(tensor, f"i{slot}")
     imported = [helper.make_opsetid("" if node.domain in DEFAULT_DOMAINS else node.domain, opset)]
-    try:
-        message = to_node_proto(node)
-        schema = defs.get_schema(node.op_type, opset, node.domain)
-        answer = shape_inference.infer_node_outputs(schema, message, types, held, opset_imports=imported)
-    except NotKnown:
-        return (None,) * len(node.outputs)
-    except (shape_inference.InferenceError, RuntimeError, ValueError, TypeError, KeyError, IndexError):
-        return (None,) * len(node.outputs)  # onnx finds the node wrong, or cannot say: nothing is proved
+    message = to_node_proto(node)
+    schema = defs.get_schema(node.op_type, opset, node.domain)
+    answer = shape_inference.infer_node_outputs(schema, message, types, held, opset_imports=imported)
     return tuple(from_named_type(answer[name], symbols) if name in answer else None for name in message.output)

@@ -38,12 +38,24 @@ def _shape(message: onnx.TensorShapeProto) -> Shape:
 
 
 def _size(message: onnx.TensorShapeProto.Dimension) -> Size:
+    if is_open(message):
+        return None
+    return Dim.symbol(message.dim_param) if message.dim_param else message.dim_value
+
+
+def is_open(message: onnx.TensorShapeProto.Dimension) -> bool:
+    """Whether a dimension is declared neither as a number nor by a name; some exporters write "?" or -1 for that."""
     kind = message.WhichOneof("value")
     if kind == "dim_value":
-        return message.dim_value if message.dim_value >= 0 else None
-    if kind == "dim_param" and message.dim_param and message.dim_param != "?":  # which some exporters write for "unknown"
-        return Dim.symbol(message.dim_param)
-    return None
+        return message.dim_value < 0
+    return kind is None or message.dim_param in ("", "?")
+
+
+def declarable(size: Size) -> int | str | None:
+    """How a model may declare a size: its number, or the one name that it is; None for a formula and for what inference named (`?x.0`)."""
+    if size is None or isinstance(size, int):
+        return size
+    return None if size.name is None or size.name.startswith("?") else size.name
 
 
 def type_to_proto(type: Type | None, *, is_declared: bool = True) -> onnx.TypeProto:
@@ -67,7 +79,7 @@ def _fill(message: onnx.TypeProto, type: Type, is_declared: bool) -> None:
                 dim = tensor.shape.dim.add()
                 if isinstance(size, int):
                     dim.dim_value = size
-                elif size is not None and not (is_declared and any(name.startswith("?") for name, _ in size.terms)):
+                elif size is not None and not (is_declared and any(name.startswith("?") for name in size.symbols)):
                     dim.dim_param = str(size)
     elif isinstance(type, (SequenceType, OptionalType)):
         holder = message.sequence_type if isinstance(type, SequenceType) else message.optional_type

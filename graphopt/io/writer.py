@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import final
 
 import onnx
 
 from graphopt.errors import ModelError
 from graphopt.io.build import opsets_of
+from graphopt.io.declared import apply_sizes, refine_ports, write_ports
 from graphopt.io.origin import GraphOrigin, ModelOrigin, copy_without
 from graphopt.io.pending import Pending, is_pending, write_tensor
 from graphopt.io.types import type_to_proto
@@ -119,12 +119,14 @@ class Writer:
                 sparse.CopyFrom(value.origin)
                 if sparse.values.name != name:
                     sparse.values.name = name
-        declared = (known.input, known.output) if isinstance(known, onnx.GraphProto) else ((), ())
-        _infos(message.input, graph.inputs, [value.name for value in graph.inputs], declared[0])
-        _infos(message.output, graph.outputs, graph.output_names, declared[1])
+        write_ports(message, graph, known if isinstance(known, onnx.GraphProto) else None)
         if origin is not None:
             _value_info(message, graph, origin)
             _annotations(message, graph, origin)
+        if graph is graph.model.graph:
+            refine_ports(message, graph)
+        elif graph.model.frozen and graph.root.function is None:
+            apply_sizes(message, graph.model.frozen)
 
     def function(self, message: onnx.FunctionProto, function: Function) -> None:
         """Fill an empty message with a local function."""
@@ -288,24 +290,6 @@ def _opsets(message: onnx.ModelProto | onnx.FunctionProto, origin: onnx.ModelPro
 
 def _new_opsets(message: onnx.ModelProto | onnx.FunctionProto, opsets: dict[str, int]) -> None:
     message.opset_import.extend([onnx.OperatorSetIdProto(domain=domain, version=version) for domain, version in opsets.items()])
-
-
-def _infos(target: object, values: Iterable[Value], names: Iterable[str], known: Iterable[onnx.ValueInfoProto]) -> None:
-    """Inputs or outputs: as the model declared them, so that what callers see stays; from the values where it did not."""
-    declared = list(known)
-    by_name = {info.name: info for info in declared}
-    for index, (value, name) in enumerate(zip(values, names, strict=True)):
-        message = target.add()  # type: ignore[attr-defined]  # protobuf's containers come without types
-        same_place = declared[index] if index < len(declared) and declared[index].name == name else None
-        origin = same_place or by_name.get(name) or (value.origin if isinstance(value.origin, onnx.ValueInfoProto) else None)
-        if origin is not None:
-            message.CopyFrom(origin)
-            if message.name != name:
-                message.name = name
-        else:
-            message.name = name
-            if value.type is not None:
-                message.type.CopyFrom(type_to_proto(value.type))
 
 
 def _value_info(message: onnx.GraphProto | onnx.FunctionProto, graph: Graph, origin: GraphOrigin) -> None:

@@ -44,12 +44,13 @@ class Editor:
     A node that is in no graph (just built, or erased) counts as no reader: building one changes nothing.
     """
 
-    __slots__ = ("_operators", "listener", "model")
+    __slots__ = ("_operators", "listener", "model", "unsettled")
 
     def __init__(self, model: Model, listener: Listener | None = None) -> None:
         self.model = model
         self.listener = listener
         self._operators: set[str] | None = None
+        self.unsettled: dict[Node, None] = {}  # nodes whose operands became better known: their types may be inferred again
 
     @property
     def operators(self) -> set[str]:
@@ -100,6 +101,18 @@ class Editor:
         if self.listener is not None:
             self.listener.erased(node)
 
+    def move(self, node: Node, graph: Graph, before: Node) -> None:
+        """Put a node that stands in one graph before a node of another; nothing changes but where it stands.
+
+        Every value it reads must already be made there, and the names of its outputs must be free there.
+        """
+        assert node.graph is not None and node.previous is not None and node.next is not None  # a node in a graph is linked
+        node.previous.next, node.next.previous = node.next, node.previous
+        node.graph.size -= 1
+        self._link(node, graph, before)
+        if self.listener is not None:
+            self.listener.inserted(node)
+
     def set_input(self, node: Node, slot: int, new: Value | None) -> None:
         """Let an input slot of a node (or of `graph.exit`) read another value, or nothing."""
         old = node.inputs[slot]
@@ -129,6 +142,8 @@ class Editor:
 
     def redirect(self, old: Value, new: Value) -> None:
         """Every slot that reads `old` reads `new` instead, the graph's outputs among them; no name changes."""
+        if old.type != new.type:
+            self.unsettled.update(dict.fromkeys(old.users))
         for node, count in list(old.users.items()):
             self._redirect(node, count, old, new)
 
@@ -152,6 +167,7 @@ class Editor:
         assert graph is not None  # an output has a scope
         keeper = Node("Identity", (new,))
         keeper.output.type = old.type if old.type is not None else new.type
+        keeper.output.contents = old.contents if old.contents is not None else new.contents
         name = old.name
         self.rename(old, self.model.fresh_name(name))
         keeper.output.name = name
@@ -228,6 +244,7 @@ class Editor:
                 continue
             value.producer, value.index, value.tensor = None, 0, tensor
             self.set_type(value, TensorType(tensor.dtype, tensor.shape))
+            self.unsettled.update(dict.fromkeys(value.users))
             if graph.holds_initializers and not (graph.owner is not None and graph.exit in value.users):
                 value.graph = graph
                 graph.initializers[value.name] = value
@@ -241,6 +258,18 @@ class Editor:
             del value.graph.initializers[value.name]
         value.graph = graph
         graph.initializers[value.name] = value
+
+    def move_initializer(self, value: Value, graph: Graph, before: Node) -> None:
+        """Move an initializer to a graph around its own, where its name must be free.
+
+        A Constant node before `before` makes it where there can be no initializers.
+        """
+        if graph.holds_initializers or value.graph is None:
+            self.adopt_initializer(graph, value)
+            return
+        del value.graph.initializers[value.name]
+        value.graph = None
+        self.insert(Node("Constant", (), (value,), {"value": Attribute.of(value.tensor)}), graph, before)
 
     def may_drop_initializer(self, value: Value) -> bool:
         """Whether nobody reads an initializer, no caller knows it, and nothing that is said of other values names it."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from sys import intern
 from typing import TYPE_CHECKING, final
 
-from graphopt.ir.attribute import Attribute, AttributeValue
+from graphopt.ir.attribute import Attribute, AttributeKind, AttributeValue
 from graphopt.ir.dim import Shape
 from graphopt.ir.dtype import DType
 from graphopt.ir.tensor import Tensor
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from graphopt.ir.model import Function, Model
 
 EXIT = "exit"  # the operator of the node whose inputs are a graph's outputs; no ONNX operator is spelled so
+GRAPH, GRAPHS = AttributeKind.graph, AttributeKind.graphs
 DEFAULT_DOMAINS = frozenset({"", "ai.onnx"})
 INITIALIZERS_ARE_NO_INPUTS = 4  # the IR version from which on an initializer need not be an input as well (onnx.proto, Version)
 
@@ -31,12 +32,13 @@ class Value:
     capture from a subgraph are uses like all others. `tensor` is the known content: an initializer's or a Constant's.
     """
 
-    __slots__ = ("graph", "index", "name", "origin", "overridable", "producer", "tensor", "type", "users")
+    __slots__ = ("contents", "graph", "index", "name", "origin", "overridable", "producer", "tensor", "type", "users")
 
     def __init__(self, name: str = "", type: Type | None = None, *, tensor: Tensor | None = None) -> None:
         self.name = name
         self.type = type
         self.tensor = tensor
+        self.contents: Shape | None = None  # what `infer.infer_contents` found in it; ask `infer.elements`, which knows constants too
         self.producer: Node | None = None  # the node whose output it is, and
         self.index = 0  # which output
         self.graph: Graph | None = None  # the graph whose input or initializer it is
@@ -271,8 +273,10 @@ class Graph:
         """This graph and all graphs inside it, outer before inner."""
         yield self
         for node in self:
-            for inner in node.subgraphs:
-                yield from inner.walk()
+            for attribute in node.attributes.values():
+                if (kind := attribute.kind) is GRAPH or kind is GRAPHS:  # every pass walks: this is asked of every attribute there is
+                    for inner in attribute.graphs():
+                        yield from inner.walk()
 
     def __repr__(self) -> str:
         return f"Graph({self.name!r}, {self.size} nodes)"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import final
 
 from graphopt.ir.attribute import Attribute
+from graphopt.ir.dim import Dim
 from graphopt.ir.graph import Graph
 
 
@@ -40,16 +41,26 @@ class Model:
     `opsets` maps a domain ("" is the default one) to its version. `origin` is the message it was read from without graph and weights,
     for io/ alone, which carries everything else through: producer, metadata, training_info, unknown fields. `trains` says whether there
     is training_info, whose algorithms refer to the main graph's values by name. `annotating` are the names that quantization annotations
-    give as scales and zero points: such initializers stay, though no node reads them.
+    give as scales and zero points: such initializers stay, though no node reads them. `frozen` are the named sizes that a caller made
+    numbers: what the file declares by such a name is that number now. `positive` are the symbols of sizes that are at least 1 in every run
+    that comes to a result, `doubted` those of which inference would have liked to know it; `copies` are symbols of sizes that are the given
+    one, unless that is 0.
     """
 
-    __slots__ = ("_fresh", "annotating", "functions", "graph", "ir_version", "names", "opsets", "origin", "trains")
+    __slots__ = (
+        "_fresh", "annotating", "copies", "doubted", "frozen", "functions", "graph", "ir_version", "names", "opsets", "origin", "positive",
+        "trains",
+    )  # fmt: skip
 
     def __init__(self, name: str = "", ir_version: int = 10, opsets: dict[str, int] | None = None) -> None:
         self.ir_version = ir_version
         self.opsets: dict[str, int] = dict(opsets or {})
         self.names: set[str] = set()
         self.annotating: set[str] = set()
+        self.frozen: dict[str, int] = {}
+        self.positive: set[str] = set()
+        self.doubted: set[str] = set()
+        self.copies: dict[str, Dim] = {}
         self._fresh: dict[str, int] = {}
         self.functions: dict[tuple[str, str, str], Function] = {}
         self.graph = Graph(name, self)

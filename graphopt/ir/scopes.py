@@ -23,19 +23,19 @@ def part_names(editor: Editor) -> None:
 
 def _part(graph: Graph, around: frozenset[str], editor: Editor) -> None:
     if around:
-        for value in list(_values(graph)):
+        for value in list(values_of(graph)):
             if value.name in around:
                 editor.rename(value, editor.model.fresh_name(value.name))
     visible: frozenset[str] | None = None
     for node in graph:
         if node.attributes and (subgraphs := node.subgraphs):
             if visible is None:
-                visible = around.union(value.name for value in _values(graph) if value.name)
+                visible = around.union(value.name for value in values_of(graph) if value.name)
             for inner in subgraphs:
                 _part(inner, visible, editor)
 
 
-def _values(graph: Graph) -> Iterator[Value]:
+def values_of(graph: Graph) -> Iterator[Value]:
     """What a graph makes: its inputs, its initializers, and what its nodes give."""
     yield from graph.inputs
     yield from graph.initializers.values()

@@ -1,4 +1,6 @@
-"""What a package that brings passes, rules or operator facts says of itself. Imports nothing: an index of names must be cheap.
+"""What a package says of the passes, rules, operator facts and shape functions that it brings.
+
+Imports nothing: an index of names must be cheap.
 
 A package has one entry point, in pyproject.toml:
 
@@ -23,16 +25,18 @@ GROUP = "graphopt.plugins"
 
 @final
 class Plugin:
-    """One package's passes, rules and operator facts, by name; the right sides are `"module:name"`, imported when named.
+    """One package's passes, rules, operator facts and shape functions, by name; the right sides are `"module:name"`, imported when named.
 
     `passes` name subclasses of `Pass`. `rules` name single rules that are not (only) part of a pass: a pipeline may use each by its
     name, and `verify-rules` checks them all. `levels` says which of the passes run at which level, and in which order; a pass that is in
     none of them runs only when it is named. Without `levels` each pass runs at the level that its class says. Where in its level a pass
     of another package than graphopt comes is for its class to say (`after`, `before`); the default is after all of graphopt's own.
     `operators` name `OperatorFacts` of the package's own domains: what has them is no longer opaque, so it may be merged and dropped.
+    `shapes` have for an operator of such a domain, as `"my.domain.Operator"`, a function that takes a `Node` and returns the types of its
+    outputs, None for what is not known; it is imported when the first such node is met.
     """
 
-    __slots__ = ("levels", "name", "operators", "passes", "rules")
+    __slots__ = ("levels", "name", "operators", "passes", "rules", "shapes")
 
     def __init__(
         self,
@@ -42,12 +46,14 @@ class Plugin:
         levels: Mapping[int, tuple[str, ...]] | None = None,
         rules: Mapping[str, str] | None = None,
         operators: Mapping[str, str] | None = None,
+        shapes: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self.passes = dict(passes or {})
         self.levels = None if levels is None else {int(level): tuple(names) for level, names in levels.items()}
         self.rules = dict(rules or {})
         self.operators = dict(operators or {})
+        self.shapes = dict(shapes or {})
 
     def __repr__(self) -> str:
         return f"Plugin({self.name!r}, {len(self.passes)} passes, {len(self.rules)} rules)"

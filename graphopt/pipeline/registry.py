@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 OURS = "graphopt"  # the plug-in whose passes come first in each level
 NAME = re.compile(r"(?!fixpoint$|level\d+$)[a-z][a-z0-9]*(-[a-z0-9]+)*")
+OPERATOR = re.compile(r"\S+\.[^\s.]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +74,28 @@ class Registry:
         self._operators = {
             name: Entry(name, target, plugin.name) for plugin in self.plugins for name, target in plugin.operators.items()
         }
+        self._shapes = self._unique("shape function of", lambda plugin: plugin.shapes, OPERATOR, "domain.Operator")
         self._classes: dict[str, type[Pass] | None] = {}
         self._levels: dict[int, tuple[str, ...]] = {}
         self._rules: dict[str, KnownRule] | None = None
 
-    def _unique(self, what: str, of: Callable[[Plugin], dict[str, str]]) -> dict[str, Entry]:
+    def _unique(
+        self,
+        what: str,
+        of: Callable[[Plugin], dict[str, str]],
+        form: re.Pattern[str] = NAME,
+        said: str = "words of a-z, 0-9 joined by '-'",
+    ) -> dict[str, Entry]:
         found: dict[str, Entry] = {}
         for plugin in self.plugins:
             for name, target in of(plugin).items():
                 entry = Entry(name, target, plugin.name)
                 if name in found:
                     raise SpecError(f"two owners of the {what} {name!r}: {found[name]} and {entry}; uninstall one, or rename its {what}")
-                if NAME.fullmatch(name):
+                if form.fullmatch(name):
                     found[name] = entry
                 else:
-                    self._fail(f"the {what} {name!r} of the plug-in {plugin.name!r} is left out: a name is words of a-z, 0-9 joined by '-'")
+                    self._fail(f"the {what} {name!r} of the plug-in {plugin.name!r} is left out: a name is {said}")
         return found
 
     def _fail(self, message: str) -> None:
@@ -95,9 +103,13 @@ class Registry:
             self.failures.append(message)
 
     def announce_operators(self) -> None:
-        """Let schema/ know the operators that plug-ins describe, once; one that cannot be loaded stays opaque, and `failures` says so."""
+        """Let schema/ and infer/ know the operators that plug-ins describe, once.
+
+        One whose facts cannot be loaded stays opaque, and `failures` says so. Shape functions are not loaded here.
+        """
         from graphopt.schema.facts import OperatorFacts, register
 
+        self._announce_shapes()
         waiting, self._operators = self._operators, {}
         for entry in waiting.values():
             try:
@@ -107,6 +119,17 @@ class Registry:
                 register(found)
             except Exception as error:  # whatever a stranger's module raises while it is imported
                 self._fail(f"the operator {entry.name!r} stays opaque: {entry} cannot be loaded: {_reason(error)}")
+
+    def _announce_shapes(self) -> None:
+        from graphopt.infer.shape_functions import ShapeFunction, register
+
+        waiting, self._shapes = self._shapes, {}
+        for entry in waiting.values():
+            domain, _, op_type = entry.name.rpartition(".")
+            try:
+                register(domain, op_type, ShapeFunction(entry.load, entry.owner))
+            except ValueError as error:
+                self._fail(f"the shape function of {entry.name!r} is left out: {entry}: {error}")
 
     # ---- passes
 

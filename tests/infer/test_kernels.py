@@ -13,9 +13,9 @@ import pytest
 from onnx import helper
 
 from graphopt.infer import CannotEvaluate, evaluate, infer_node
-from graphopt.infer.hazards import UNTRUSTED_KERNELS
 from graphopt.infer.protos import to_node_proto
 from graphopt.infer.shapes import contradicts
+from graphopt.infer.trust import UNTRUSTED_KERNELS
 from graphopt.ir import DType, Editor, Model, Node, Tensor, TensorType
 from graphopt.schema import facts
 from graphopt.schema.spelling import CannotSpell, spell
@@ -84,7 +84,10 @@ def run(node: Node, opset: int, inputs: list[Tensor | None]) -> list[Any] | None
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_types_and_results_agree_with_onnxruntime(seed: int) -> None:
-    """Types never contradict. Results: integers are equal, floats within rtol 1e-4 and atol 1e-5; what is refused needs no check."""
+    """Types never contradict. Results: integers are equal, floats within rtol 1e-4 and atol 1e-5; what is refused needs no check.
+
+    A kernel that is not trusted had onnxruntime as its witness: nothing is learnt of it here.
+    """
     compared: Counter[str] = Counter()
     for trial in trials(seed):
         where = f"{trial.call.op}-{trial.opset} {trial.call.attributes}"
@@ -103,8 +106,7 @@ def test_types_and_results_agree_with_onnxruntime(seed: int) -> None:
                 np.testing.assert_allclose(tensor.numpy().astype(np.float64), array, rtol=1e-4, atol=1e-5, err_msg=where)
             else:
                 np.testing.assert_array_equal(tensor.numpy(), array, err_msg=where)
-    assert sum(compared.values()) > 2000
-    assert not compared.keys() & UNTRUSTED_KERNELS.keys()
+    assert sum(compared[op] for op in compared.keys() - UNTRUSTED_KERNELS.keys()) > 2000
 
 
 def test_the_inference_of_common_operators_is_complete() -> None:

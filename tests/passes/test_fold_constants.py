@@ -175,3 +175,34 @@ def test_a_graph_output_keeps_its_name(ir_version: int) -> None:
     before, after, model = before_and_after(message, {"x": np.array([1, 1], np.float32)}, FoldConstants())
     assert ops(model.graph) == (["Constant", "Add"] if ir_version == 3 else ["Add"])
     assert [array.tolist() for array in before] == [array.tolist() for array in after] == [[0, -1], [-1, -2]]
+
+
+def joining(bytes_each: int) -> str:
+    size = bytes_each // 4
+    return f"""<ir_version: 10, opset_import: ["" : 20]>
+    g (float[2,N] x) => (float[2,M] y, float[2,{size}] z) {{
+       n = Constant<value = int64[2] {{2, {size}}}>()
+       a = ConstantOfShape(n)
+       b = ConstantOfShape(n)
+       y = Concat<axis = 1>(x, a, b)
+       z = Neg(a)
+    }}"""
+
+
+def test_constants_side_by_side_count_against_the_budget() -> None:
+    """`a` has another reader: joining it stores it twice."""
+    model, step = parse(joining(400)), FoldConstants(max_growth=ByteSize(1600))
+    run(model, step)
+    assert [len(node.inputs) for node in model.graph if node.op == "Concat"] == [3]
+    model = parse(joining(400))
+    run(model, FoldConstants(max_growth=ByteSize(6400)))
+    assert [len(node.inputs) for node in model.graph if node.op == "Concat"] == [2]
+
+
+def test_a_shared_weight_is_not_stored_transposed_as_well() -> None:
+    """The tied embedding of a language model: it is looked up in, and, transposed, the last MatMul's operand."""
+    message = big("Transpose", perm=[1, 0])
+    message.graph.node.append(helper.make_node("Gather", ["w", "i"], ["g"]))
+    message.graph.input.append(helper.make_tensor_value_info("i", onnx.TensorProto.INT64, [1]))
+    message.graph.output.append(helper.make_tensor_value_info("g", onnx.TensorProto.FLOAT, [1, 1024]))
+    assert ops(folded(message).graph) == ["Transpose", "Add", "Gather"]

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from graphopt.infer.hazards import UNTRUSTED_KERNELS
+from graphopt.infer.trust import UNTRUSTED_KERNELS
 from graphopt.ir.dtype import DType
 from graphopt.ir.tensor import Array
 from graphopt.verify.runners import CannotRun, OnnxRuntime, Reference, Runner, Session
