@@ -34,6 +34,7 @@ class Context:
     editor: Editor = field(init=False)
     nodes: int = field(init=False)  # how many the main graph had when the run began
     spent: dict[Pass, int] = field(default_factory=dict)  # of a budget for the whole run, by the pass that has it
+    stale: bool = False  # a pass asks that types be inferred again before the next pass
 
     def __post_init__(self) -> None:
         self.editor = Editor(self.model)

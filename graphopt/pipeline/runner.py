@@ -10,6 +10,7 @@ from typing import TypeAlias, final
 
 from graphopt.errors import InternalError, ModelError, SpecError, nearest
 from graphopt.infer.model import infer_model
+from graphopt.infer.update import update_types
 from graphopt.ir.graph import Graph, Node
 from graphopt.ir.model import Model
 from graphopt.ir.scopes import part_names
@@ -44,7 +45,7 @@ def run_pipeline(
 ) -> int:
     """Run a pipeline over a model, in place; return how many changes were made.
 
-    Types are inferred once, before the first pass. A model that holds training_info stays as it is.
+    Types are inferred before the first pass, and again after a pass that asks for it. A model that holds training_info stays as it is.
 
     Raises SpecError when `only` or `skip` name no pass, or a fixpoint is not reached; ModelError when the model's data cannot be read;
     InternalError, naming pass, graph and node, when a pass breaks. The model is then in no defined state.
@@ -135,6 +136,12 @@ class _Run:
         self.model, self.observer = model, observer
         self.context = Context(model, observer)
         self.changes = 0
+        self.learned = 0  # types that came out better known since the run began
+
+    @property
+    def state(self) -> int:
+        """A number that is the same only while neither the model nor what is known of it changes."""
+        return self.changes + self.learned
 
     def all(self, tasks: Iterable[Task]) -> int:
         for task in tasks:
@@ -142,6 +149,7 @@ class _Run:
                 self.repeat(task)
             else:
                 self.one(task)
+        self.settle()
         return self.changes
 
     def repeat(self, loop: Loop) -> None:
@@ -150,7 +158,8 @@ class _Run:
         for _ in range(loop.limit):
             changed = []
             for position, task in enumerate(loop.steps):
-                before = self.changes
+                self.settle()
+                before, changes = self.state, self.changes
                 if unchanged_since.get(position) == before:  # it would see what it saw when it last changed nothing
                     continue
                 unchanged_since[position] = before
@@ -159,8 +168,8 @@ class _Run:
                 else:
                     self.one(task)
                 if isinstance(task, RulePass):
-                    unchanged_since[position] = self.changes  # its rules ran until none applied
-                if self.changes != before:
+                    unchanged_since[position] = self.state  # its rules ran until none applied
+                if self.changes != changes:
                     changed.append(task.text if isinstance(task, Loop) else task.name)
             if not changed:
                 return
@@ -170,9 +179,21 @@ class _Run:
             raise SpecError(f"{message}: {advice}")
         self.observer.warned(loop.text, message)
 
+    def settle(self) -> None:
+        """Infer types again: all after a pass that asks for it, otherwise those downstream of what became known."""
+        editor = self.context.editor
+        if self.context.stale:
+            infer_model(self.model, again=True)
+            self.learned += 1
+        elif editor.unsettled:
+            self.learned += update_types(editor.unsettled, editor)
+        self.context.stale = False
+        editor.unsettled.clear()
+
     def one(self, step: Pass) -> None:
         """Run a pass over the main graph and the functions' bodies."""
         name = str(step)
+        self.settle()
         for graph in (self.model.graph, *[function.graph for function in self.model.functions.values()]):
             if not self.observer.may_run(name, graph):
                 continue

@@ -15,6 +15,7 @@ from graphopt.match.rule import Declined, Rule
 from graphopt.observe.observer import Observer
 from graphopt.rewrite.guards import is_detached
 from graphopt.rewrite.plan import Plan, plan, shadowed
+from graphopt.schema import facts
 
 ROUNDS = 20  # rewrites per node of the graph after which rules must be undoing each other's work
 
@@ -119,6 +120,8 @@ class _Run(Listener):
         for old, new in ready.pairs:
             if new.type is None or (old.type is not None and new in fresh):
                 new.type = old.type
+            if new in fresh and new.contents is None:
+                new.contents = old.contents
             renames = new in fresh and not old.is_output
             editor.replace(old, new)
             if renames:
@@ -143,7 +146,7 @@ class _Run(Listener):
                 node.name, node.doc = replaced.name, replaced.doc
 
     def sweep(self, nodes: tuple[Node, ...]) -> None:
-        """Erase the matched nodes that nobody reads any more, and Constants and initializers that only they read."""
+        """Erase the matched nodes that nobody reads any more, and what only they read."""
         left = list(nodes)
         while left:
             node = left.pop()
@@ -153,7 +156,7 @@ class _Run(Listener):
             for value in node.inputs:
                 if value is None or value.users:
                     continue
-                if value.producer is not None and (value.producer in nodes or value.producer.op == "Constant"):
+                if value.producer is not None and (value.producer in nodes or facts.may_drop(value.producer)):
                     left.append(value.producer)
                 elif value.is_initializer and self.editor.may_drop_initializer(value):
                     self.editor.drop_initializer(value)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from graphopt.infer.shapes import contradicts
 from graphopt.ir.graph import Graph, Node, Value
-from graphopt.ir.types import TensorType
+from graphopt.ir.types import SequenceType, TensorType
 from graphopt.match.rule import Rule
 from graphopt.schema import facts
 
@@ -85,6 +86,10 @@ def same_types(rule: Rule, pairs: Sequence[Pair]) -> str | None:
         if old.type == new.type and (rule.keeps_type or is_fully_known(old)):
             continue
         if rule.keeps_type and (old.type is None or new.type is None):
+            continue
+        if rule.keeps_type and isinstance(old.type, SequenceType) and isinstance(new.type, SequenceType):
+            if contradicts(old.type, new.type):
+                return f"the type would change from {old.type} to {new.type}"
             continue
         if not isinstance(old.type, TensorType) or not isinstance(new.type, TensorType):
             unknown = old if not isinstance(old.type, TensorType) else new

@@ -17,7 +17,24 @@ BODIES = {
     "eliminate-dead-nodes": ("t = Exp(x) r = Relu(x)", "Exp"),
     "eliminate-identity": ("t = Identity(x) r = Relu(t)", "Identity"),
     "eliminate-dropout": ("t = Dropout(x) r = Relu(t)", "Dropout"),
+    "inline-if": (
+        """k = Constant<value = bool {1}>()
+        p = If(k) <then_branch = t () => (float[2,3] s) { s = Relu(x) }, else_branch = e () => (float[2,3] v) { v = Exp(x) }>
+        r = If(k) <then_branch = f () => (float[2,3] i) { i = Relu(p) }, else_branch = g () => (float[2,3] j) { j = Exp(x) }>""",
+        "If",
+    ),
+    "inline-loop": (
+        """k = Constant<value = int64 {1}>()
+        r = Loop(k, , x) <body = b (int64 i, bool d, float[2,3] h) => (bool d, float[2,3] s) { s = Relu(h) }>""",
+        "Loop",
+    ),
+    "eliminate-sequence": (
+        "k = Constant<value = int64 {1}>() e = Exp(x) s = SequenceConstruct(x, e) t = SequenceAt(s, k) r = Relu(t)",
+        "SequenceAt",
+    ),
+    "eliminate-optional": ("o = Optional(x) t = OptionalGetElement(o) r = Relu(t)", "OptionalGetElement"),
     "fold-constants": ("a = Constant<value_float = 1.5>() t = Neg(a) r = Add(x, t)", "Neg"),
+    "materialize-shapes": ("s = Shape(x) t = Reshape(x, s) r = Relu(t)", "Shape"),
     "eliminate-noop-cast": ("t = Cast<to = 1>(x) r = Relu(t)", "Cast"),
     "eliminate-noop-transpose": ("t = Transpose<perm = [0, 1]>(x) r = Relu(t)", "Transpose"),
     "eliminate-noop-reshape": ("a = Constant<value_ints = [2, 3]>() t = Reshape(x, a) r = Relu(t)", "Reshape"),
@@ -47,8 +64,50 @@ BODIES = {
         t = MatMul(x, w) r = Add(t, b)""",
         "MatMul",
     ),
+    "simplify-casts": ("t = Cast<to = 11>(x) s = Cast<to = 1>(t) r = Relu(s)", "Cast"),
+    "fuse-consecutive-transposes": ("t = Transpose<perm = [1, 0]>(x) s = Transpose<perm = [1, 0]>(t) r = Relu(s)", "Transpose"),
+    "fuse-consecutive-reshapes": (
+        "a = Constant<value_ints = [0]>() t = Unsqueeze(x, a) s = Unsqueeze(t, a) u = Squeeze(s, a) r = Squeeze(u, a)",
+        "Unsqueeze",
+    ),
+    "fuse-consecutive-concats": (
+        "t = Concat<axis = 0>(x, x) s = Concat<axis = 0>(t, x) p, q, r = Split<num_outputs = 3>(s)",
+        "Concat",
+    ),
+    "fuse-gather-unsqueeze": (
+        """a = Constant<value_int = 1>() n = Constant<value_ints = [0]>() t = Gather(x, a) s = Unsqueeze(t, n) r = Add(x, s)""",
+        "Unsqueeze",
+    ),
+    "eliminate-neutral-operand": ("a = Constant<value_float = 1.0>() t = Mul(x, a) r = Relu(t)", "Mul"),
+    "merge-constant-operands": ("a = Constant<value_float = 2.0>() t = Mul(x, a) r = Mul(t, a)", "Mul"),
+    "fuse-div-mul": ("a = Constant<value_float = 1.0>() s = Sqrt(x) t = Div(a, s) r = Mul(x, t)", "Mul"),
+    "fuse-conv-scale": (
+        """n = Constant<value_ints = [2, 3, 1]>() d = Reshape(x, n) w = Constant<value = float[3, 3, 1] {1, 2, 3, 4, 5, 6, 7, 8, 9}>()
+        a = Constant<value_float = 2.0>() c = Conv(d, w) b = Mul(c, a) o = Constant<value_ints = [2, 3]>() r = Reshape(b, o)""",
+        "Mul",
+    ),
+    "fold-scale-into-weights": (
+        """w = Constant<value = float[3, 3] {1, 2, 3, 4, 5, 6, 7, 8, 9}>() a = Constant<value_float = 0.5>()
+        t = MatMul(x, w) r = Mul(t, a)""",
+        "Mul",
+    ),
+    "convert-slices-to-split": (
+        """a = Constant<value_ints = [0]>() b = Constant<value_ints = [1]>() c = Constant<value_ints = [2]>()
+        s = Slice(x, a, b) t = Slice(x, b, c) r = Concat<axis = 0>(t, s)""",
+        "Slice",
+    ),
 }  # fmt: skip
 ONLY_WHERE_INITIALIZERS_MAY_BE = {"lift-constants": ("a = Constant<value_float = 1.5>() r = Add(x, a)", "Constant")}
+# What leaves as many of each: an operator, and what it reads afterwards.
+REWIRING = {
+    "capture-loop-invariants": (
+        """k = Constant<value = int64 {2}>() w = Exp(x) p, q = Loop (k, , x, w) <
+            body = b (int64 i, bool d, float[2,3] h, float[2,3] g) => (bool d, float[2,3] s, float[2,3] g) { s = Mul(h, g) }>
+        r = Add(p, q)""",
+        "Mul",
+        "w",
+    )
+}
 HEADER = '<ir_version: 10, opset_import: ["" : 20, "own" : 1]>\n'
 
 
@@ -66,9 +125,12 @@ def count(graph: Graph, operator: str) -> int:
     return ops(graph).count(operator)
 
 
+ON_SIZES = {"simplify-shape-arithmetic"}  # here all sizes are numbers: tests/passes/test_shape_arithmetic.py has it
+
+
 def test_no_pass_is_forgotten() -> None:
     ours = {name for name, entry in installed().passes.items() if entry.owner == "graphopt"}
-    assert ours == BODIES.keys() | ONLY_WHERE_INITIALIZERS_MAY_BE.keys()
+    assert ours == BODIES.keys() | ONLY_WHERE_INITIALIZERS_MAY_BE.keys() | REWIRING.keys() | ON_SIZES
 
 
 @pytest.mark.parametrize("step", [*BODIES, *ONLY_WHERE_INITIALIZERS_MAY_BE])
@@ -87,3 +149,15 @@ def test_in_a_function(step: str) -> None:
         <domain: "own", opset_import: ["" : 20]> f (x) => (r) {{ {body} }}""", step)  # fmt: skip
     [function] = model.functions.values()
     assert count(function.graph, operator) < body.count(f"{operator}<") + body.count(f"{operator}(")
+
+
+@pytest.mark.parametrize("step", REWIRING)
+def test_rewires_in_a_subgraph_and_in_a_function(step: str) -> None:
+    body, operator, read = REWIRING[step]
+    model = optimized(f"""{HEADER}g (bool c, float[2,3] x) => (float[2,3] y) {{
+        z = own.f(x)
+        y = If (c) <then_branch = yes () => (float[2,3] r) {{ {body} }}, else_branch = no () => (float[2,3] n) {{ n = Abs(z) }}>
+    }}
+    <domain: "own", opset_import: ["" : 20]> f (x) => (r) {{ {body} }}""", step)  # fmt: skip
+    found = [value.name for graph in model.graphs() for node in graph if node.op == operator for value in node.inputs if value is not None]
+    assert found.count(read) == 2

@@ -1,0 +1,75 @@
+"""Branches of which it is known that they are always taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from graphopt.infer.elements import constant_ints
+from graphopt.ir import Graph, Node, Value
+from graphopt.pipeline.base import Context, Pass
+from graphopt.rewrite.inline import Inliner
+from graphopt.schema import facts
+
+
+@dataclass(frozen=True)
+class InlineIf(Pass):
+    """Replace an If by the branch that is always taken.
+
+    Before:  y = If(true) <then_branch = { t = Exp(x); r = Relu(t) }, else_branch = { e = Abs(x) }>
+    After:   t = Exp(x); y = Relu(t)
+    Keeps:   an If whose condition a caller may decide (an initializer that is an input as well). Nodes keep their names and metadata;
+             what they make keeps its name where nothing else has it. The condition may be a constant or follow from shapes. Exact.
+    """
+
+    name: ClassVar[str] = "inline-if"
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Inline in this graph and the graphs inside it, outer branches first, so that each node moves once."""
+        inliner, changes = Inliner(graph, context.editor), 0
+        for inner in graph.walk():
+            before = inner.exit
+            while (node := before.next) is not inner.exit and node is not None:
+                if node.op == "If" and self.inline(node, inliner, context):
+                    changes += 1  # next comes what has been moved
+                else:
+                    before = node
+        context.stale |= changes > 0
+        return changes
+
+    def inline(self, node: Node, inliner: Inliner, context: Context) -> bool:
+        """Inline one If if its condition is known."""
+        taken = taken_branch(node)
+        if taken is None:
+            return False
+        branch, other = taken
+        if len(branch.outputs) != len(node.outputs):
+            why: str | None = f"the branch returns {len(branch.outputs)} values, the If {len(node.outputs)}"
+        else:
+            why = inliner.refusal(branch)
+        if why is not None:
+            context.observer.declined(self.name, node, why.__str__)
+            return False
+        if not context.observer.may_apply(self.name, node):
+            return False
+        inliner.forget((other,))
+        moved = inliner.move_out(branch, node)
+        inliner.replace(zip(node.outputs, branch.outputs, strict=True), moved)
+        context.editor.erase(node)
+        context.observer.applied(self.name, node, moved)
+        return True
+
+
+def taken_branch(node: Node) -> tuple[Graph, Graph] | None:
+    """The branch of an If that is always taken, and the other one; None when its condition decides as the model runs."""
+    decision = decided(node.input(0))
+    then, other = node.attribute("then_branch"), node.attribute("else_branch")
+    if decision is None or not isinstance(then, Graph) or not isinstance(other, Graph) or facts.of_node(node) is None:
+        return None
+    return (then, other) if decision else (other, then)
+
+
+def decided(value: Value | None) -> int | None:
+    """The one element of an integer or a bool (as 0 or 1), when it is known before the model runs."""
+    elements = constant_ints(value)
+    return elements[0] if elements is not None and len(elements) == 1 else None
