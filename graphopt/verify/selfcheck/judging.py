@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from onnx import ModelProto, ValueInfoProto
+from onnx import ModelProto
 
 from graphopt import io
 from graphopt.errors import InternalError
@@ -25,7 +25,7 @@ from graphopt.verify.runners import CannotRun, Runner, Session
 from graphopt.verify.selfcheck.cases import Case, feedings
 from graphopt.verify.selfcheck.running import all_nodes, engines_for, open_session, run
 from graphopt.verify.selfcheck.validity import Invalid, check
-from graphopt.verify.signature import spelled
+from graphopt.verify.signature import Signature, changes
 
 # Units in the last place that rounding rules may differ by, relative to the largest number that goes in or comes out.
 ULPS = {DType.float64: 4096, DType.float32: 64, DType.float16: 16, DType.bfloat16: 8}
@@ -116,21 +116,15 @@ def rewritten(rule: Rule, proto: ModelProto, observer: Observer) -> tuple[int, M
 
 
 def _still_valid(proto: ModelProto, before: ModelProto, after: ModelProto) -> str | None:
-    for words, old, new in (("input", proto.graph.input, after.graph.input), ("output", proto.graph.output, after.graph.output)):
-        olds = [(port.name, port.type.SerializeToString(deterministic=True)) for port in old]
-        news = [(port.name, port.type.SerializeToString(deterministic=True)) for port in new]
-        if olds != news:
-            return f"the signature changes: the {words}s were {_ports(old)}, they are {_ports(new)}"
+    faults, _ = changes(Signature.of(proto), Signature.of(after), {})
+    if faults:
+        return f"the signature changes: {'; '.join(faults)}"
     try:
         check(after)
     except Invalid as reason:
         return f"the result is no valid model: {reason}"
     left = _dead(after) - _dead(before)
     return f"it leaves nodes whose results nobody reads: {', '.join(sorted(left))}" if left else None
-
-
-def _ports(ports: Iterable[ValueInfoProto]) -> str:
-    return ", ".join(f"{port.name}: {spelled(port.type)}" for port in ports)
 
 
 def _dead(proto: ModelProto) -> set[str]:
