@@ -8,7 +8,7 @@
 if __name__ != "graphopt.passes":
     raise ImportError(f"this folder is the package graphopt.passes, not {__name__!r}: run `pip install -e .`, import that")
 
-from graphopt.passes.levels import LEVELS
+from graphopt.passes.levels import LEVELS, ON_REQUEST
 from graphopt.pipeline.plugin import Plugin
 
 
@@ -21,5 +21,5 @@ def _class(name: str) -> str:
 PLUGIN = Plugin(
     name="graphopt",
     levels=LEVELS,
-    passes={name: _class(name) for name in dict.fromkeys(name for names in LEVELS.values() for name in names)},
+    passes={name: _class(name) for name in dict.fromkeys((*(name for names in LEVELS.values() for name in names), *ON_REQUEST))},
 )

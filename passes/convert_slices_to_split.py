@@ -1,0 +1,124 @@
+"""Slices that cut a tensor into parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+from graphopt.infer import infer_node
+from graphopt.ir import DType, Graph, Node, Tensor, TensorType, Value
+from graphopt.patterns.noop import numbers
+from graphopt.pipeline.base import Context, Pass
+from graphopt.schema import facts
+from graphopt.schema.older import CannotSpell
+from graphopt.schema.spelling import has_neutral_form, neutral_inputs, spell
+
+Part: TypeAlias = "tuple[int, int]"  # from, up to
+
+
+@dataclass(frozen=True)
+class ConvertSlicesToSplit(Pass):
+    """Make one Split of the Slices that cut a tensor into parts.
+
+    Before:  a = Slice(x, [0], [32], [3]); b = Slice(x, [32], [64], [3])               x: (N, 8, S, 64)
+    After:   a, b = Split<axis = 3>(x, [32, 32])
+    Keeps:   Slices with a step, along several axes, with bounds that are not constant, along an axis of unknown extent; parts that
+             overlap, or do not cover the axis; parts of shapes (integer vectors). Exact.
+    """
+
+    name: ClassVar[str] = "convert-slices-to-split"
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Convert in this graph and the graphs inside it; linear in the nodes."""
+        if "Slice" not in context.editor.operators:
+            return 0
+        changes = 0
+        for inner in graph.walk():
+            groups: dict[tuple[Value, int], dict[Node, Part]] = {}
+            for node in inner:
+                if node.op == "Slice" and (found := part_of(node)) is not None:
+                    value, axis, part = found
+                    groups.setdefault((value, axis), {})[node] = part
+            for (value, axis), parts in groups.items():
+                changes += len(parts) > 1 and self.convert(value, axis, parts, context)
+        return changes
+
+    def convert(self, value: Value, axis: int, parts: dict[Node, Part], context: Context) -> bool:
+        """Put a Split in the place of these Slices, if all agree."""
+        first = next(iter(parts))
+        cuts = sorted(set(parts.values()))
+        made = tiles(cuts, value, axis) or split_of(value, axis, cuts, first)
+        if isinstance(made, str):
+            context.observer.declined(self.name, first, made.__str__)
+            return False
+        if not context.observer.may_apply(self.name, first):
+            return False
+        editor, graph = context.editor, first.graph
+        assert graph is not None  # it was found in one
+        for operand in made.inputs:
+            if operand is not None and operand.tensor is not None and operand.producer is None and operand.graph is None:
+                editor.adopt_constant(graph, operand, first)
+        made.rule, made.metadata = self.name, dict(first.metadata)
+        made.replaces = tuple(dict.fromkeys(name for node in parts for name in (node.replaces or (node.name,)) if name))
+        editor.insert(made, graph, first)
+        for output, part in zip(made.outputs, cuts, strict=True):
+            self.replace([node for node in parts if parts[node] == part], output, context)
+        context.observer.applied(self.name, first, (made,))
+        return True
+
+    @staticmethod
+    def replace(slices: Sequence[Node], output: Value, context: Context) -> None:
+        for node in slices:
+            old = node.output
+            is_renamed = not old.is_output and node is slices[0]
+            context.editor.replace(old, output)
+            if is_renamed:
+                context.editor.exchange_names(old, output)
+            context.editor.erase(node)
+
+
+def part_of(node: Node) -> tuple[Value, int, Part] | None:
+    """What a Slice takes: of which value, along which axis, from where up to where; None when that is not known."""
+    if facts.is_function_call(node) or not has_neutral_form(node):
+        return None
+    value, *bounds = neutral_inputs(node)
+    shape = None if value is None else value.shape
+    if value is None or shape is None or len(bounds) < 2 or (len(shape) == 1 and value.dtype in (DType.int64, DType.int32)):
+        return None
+    given = [None if bound is None else numbers(bound) for bound in bounds]
+    starts, ends, axes, steps = (*given, None, None)[:4]
+    axes = axes if len(bounds) > 2 and bounds[2] is not None else (0,)
+    steps = steps if len(bounds) > 3 and bounds[3] is not None else (1,)
+    if starts is None or ends is None or axes is None or steps != (1,) or not len(starts) == len(ends) == len(axes) == 1:
+        return None
+    if not -len(shape) <= axes[0] < len(shape) or not isinstance(extent := shape[axes[0]], int):
+        return None
+    # ONNX Slice-13: bounds below 0 count from the end, then both are clamped
+    start, end = (min(max(bound + extent if bound < 0 else bound, 0), extent) for bound in (starts[0], ends[0]))
+    return (value, axes[0] % len(shape), (start, end)) if start < end else None
+
+
+def tiles(cuts: Sequence[Part], value: Value, axis: int) -> str:
+    """Why parts, in their order, are not all of a value; empty when they are."""
+    extent = None if value.shape is None else value.shape[axis]
+    ends = [0, *(end for _, end in cuts)]
+    if ends[-1] != extent or any(start != end for (start, _), end in zip(cuts, ends, strict=False)):
+        return f"the parts {', '.join(f'{start}:{end}' for start, end in cuts)} along axis {axis} of {value!r} are not all of it, each once"
+    return "" if len(cuts) > 1 else "there is one part"
+
+
+def split_of(value: Value, axis: int, cuts: Sequence[Part], first: Node) -> Node | str:
+    """The Split that makes these parts, in no graph yet; or why there can be none."""
+    graph = first.graph
+    if graph is None or facts.function_of(Node("Split", (value,))) is not None:
+        return "the model defines its own Split"
+    sizes = Tensor.of([end - start for start, end in cuts], DType.int64)
+    held = Value("split", TensorType(sizes.dtype, sizes.shape), tensor=sizes)
+    try:
+        made = spell("Split", (value, held), {"axis": axis}, graph, outputs=len(cuts))
+    except CannotSpell as reason:
+        return str(reason)
+    for output, type in zip(made.outputs, infer_node(made, graph), strict=True):
+        output.type = type
+    return made if (why := facts.accepts(made, graph) or facts.refuses_constant(graph, held.type)) is None else why
