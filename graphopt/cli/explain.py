@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from graphopt.cli.shared import plugin_option, python_warnings_told, refuse_text, registry_of, warn
+from graphopt.cli.sizes import size_options, wishes_of
 
 if TYPE_CHECKING:
     from graphopt.ir.graph import Node
@@ -20,38 +21,77 @@ if TYPE_CHECKING:
 @click.command(short_help="Say why rules do not fire on a model.")
 @click.argument("model", metavar="MODEL", type=click.Path(path_type=Path, readable=False))
 @click.option("--rule", "names", multiple=True, metavar="RULE", help="Explain this rule, at every node where it is tried. Repeatable.")
+@click.option("--dynamic", is_flag=True, help="Explain why each Shape, If, Loop, NonZero ... is left (after level 1, or --after).")
 @click.option("--after", metavar="PIPELINE", help="Run this first: what is left, and why?")
 @click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="How many places to show for each rule.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, all places.")
 @click.option("--allow-outside", is_flag=True, help="External data may lie outside the folder of MODEL.")
+@size_options
 @plugin_option
 def explain(
-    model: Path, names: tuple[str, ...], after: str | None, limit: int, as_json: bool, allow_outside: bool, plugins: tuple[str, ...]
-) -> None:
+    model: Path, names: tuple[str, ...], dynamic: bool, after: str | None, limit: int, as_json: bool, allow_outside: bool,
+    plugins: tuple[str, ...], **sizes: Any,  # Any: what `size_options` give
+) -> None:  # fmt: skip
     """Say why rules do not fire on MODEL: how far the furthest attempt came, and what stopped it.
 
-    Without --rule each rule that came anywhere is listed once, with its furthest attempt.
+    Without --rule each rule that came anywhere is listed once, with its furthest attempt. With --dynamic: what is still computed when the
+    model runs because sizes or data are not known before, what each depends on, and which --freeze would remove it.
     """
+    if dynamic and names:
+        raise click.UsageError("give --rule or --dynamic, not both: one explains rules, the other what is left of a model")
     from graphopt import io
     from graphopt.cli.told import Told
+    from graphopt.infer.freeze import freeze_dimensions
     from graphopt.pipeline.pipeline import Pipeline
     from graphopt.pipeline.runner import run_pipeline
 
     registry = registry_of(plugins)
     rules = [registry.rule_named(name) for name in names] or [known.rule for known in registry.rules().values()]
+    wishes = wishes_of(sizes)
     refuse_text(model)
-    pipeline = Pipeline() if after is None else Pipeline.parse(after, registry)
+    pipeline = Pipeline.of_levels(1 if dynamic else 0) if after is None else Pipeline.parse(after, registry)
     with python_warnings_told(warn):
         loaded = io.load(model, allow_outside=allow_outside)
         told = Told(warn)
+        freeze_dimensions(loaded, wishes, told)
         if not run_pipeline(pipeline, loaded, told, registry=registry):
             infer(loaded)
+    if dynamic:
+        tell_dynamic(loaded, limit, as_json=as_json)
+        return
     found = {rule.name: places(rule, loaded) for rule in rules}
     if as_json:
         click.echo(json.dumps({name: [as_data(one) for one in ones] for name, ones in found.items()}, indent=2, ensure_ascii=False))
         return
     for ones in found.values():
         _tell(ones, limit if names else 1, always=bool(names))
+
+
+def tell_dynamic(model: Model, limit: int, *, as_json: bool) -> None:
+    """Print what is left in a model because something is known only when it runs; alike reasons of one operator together."""
+    from collections import Counter
+
+    from graphopt.observe.dynamic import remaining
+    from graphopt.observe.trace import label
+
+    found = remaining(model)
+    if as_json:
+        rows = [{"node": label(one.node), "operator": one.node.op, "reason": one.reason, "freeze": list(one.freeze)} for one in found]
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    if not found:
+        click.echo("Nothing is left that depends on sizes or data: no Shape, If, Loop or NonZero.")
+        return
+    for operator, count in Counter(one.node.op for one in found).most_common():
+        click.echo(f"{operator} ({count})")
+        same = [one for one in found if one.node.op == operator]
+        for one in same[:limit]:
+            click.echo(f"  {one}")
+        if count > limit:
+            click.echo(f"  ... and {count - limit} more (--limit)")
+    flags = sorted({one.flag for one in found if one.freeze}, key=lambda flag: (len(flag), flag))
+    if flags:
+        click.echo(f"With all sizes frozen ({flags[-1]}), {sum(bool(one.freeze) for one in found)} of {len(found)} would go.")
 
 
 def infer(model: Model) -> None:
