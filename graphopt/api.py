@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, overload
 
 from graphopt.errors import SpecError
+from graphopt.infer.freeze import Extent, Wishes
 from graphopt.interop.graphsurgeon import SurgeonGraph, from_graphsurgeon, is_surgeon_graph, to_graphsurgeon
 from graphopt.io import load, save, to_proto
 from graphopt.ir.model import Model
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 FilePath: TypeAlias = "str | os.PathLike[str]"
+Sizes: TypeAlias = "Mapping[str, int] | None"
+Shapes: TypeAlias = "Mapping[str, Sequence[Extent]] | None"
 Surgeons = TypeVar("Surgeons", bound=SurgeonGraph)
 
 __all__ = ["load", "optimize", "optimize_file", "save"]
@@ -35,29 +38,30 @@ class _Logged(Observer):
 
 @overload
 def optimize(source: ModelProto, level: int = 1, *, pipeline: Pipeline | str | None = None, only: Collection[str] = (),
-             skip: Collection[str] = (), initializers_are_constants: bool = False, allow_outside: bool = False, verify: bool = False,
-             verify_each: bool = False, observer: Observer | None = None, report: FilePath | None = None,
-             reproducer: FilePath | None = None) -> ModelProto: ...
+             skip: Collection[str] = (), initializers_are_constants: bool = False, freeze: Sizes = None, input_shapes: Shapes = None,
+             allow_outside: bool = False, verify: bool = False, verify_each: bool = False, observer: Observer | None = None,
+             report: FilePath | None = None, reproducer: FilePath | None = None) -> ModelProto: ...
 @overload
 def optimize(source: bytes, level: int = 1, *, pipeline: Pipeline | str | None = None, only: Collection[str] = (),
-             skip: Collection[str] = (), initializers_are_constants: bool = False, allow_outside: bool = False, verify: bool = False,
-             verify_each: bool = False, observer: Observer | None = None, report: FilePath | None = None,
-             reproducer: FilePath | None = None) -> bytes: ...
+             skip: Collection[str] = (), initializers_are_constants: bool = False, freeze: Sizes = None, input_shapes: Shapes = None,
+             allow_outside: bool = False, verify: bool = False, verify_each: bool = False, observer: Observer | None = None,
+             report: FilePath | None = None, reproducer: FilePath | None = None) -> bytes: ...
 @overload
 def optimize(source: FilePath | Model, level: int = 1, *, pipeline: Pipeline | str | None = None, only: Collection[str] = (),
-             skip: Collection[str] = (), initializers_are_constants: bool = False, allow_outside: bool = False, verify: bool = False,
-             verify_each: bool = False, observer: Observer | None = None, report: FilePath | None = None,
-             reproducer: FilePath | None = None) -> Model: ...
+             skip: Collection[str] = (), initializers_are_constants: bool = False, freeze: Sizes = None, input_shapes: Shapes = None,
+             allow_outside: bool = False, verify: bool = False, verify_each: bool = False, observer: Observer | None = None,
+             report: FilePath | None = None, reproducer: FilePath | None = None) -> Model: ...
 @overload
 def optimize(source: Surgeons, level: int = 1, *, pipeline: Pipeline | str | None = None, only: Collection[str] = (),
-             skip: Collection[str] = (), initializers_are_constants: bool = False, allow_outside: bool = False, verify: bool = False,
-             verify_each: bool = False, observer: Observer | None = None, report: FilePath | None = None,
-             reproducer: FilePath | None = None) -> Surgeons: ...
+             skip: Collection[str] = (), initializers_are_constants: bool = False, freeze: Sizes = None, input_shapes: Shapes = None,
+             allow_outside: bool = False, verify: bool = False, verify_each: bool = False, observer: Observer | None = None,
+             report: FilePath | None = None, reproducer: FilePath | None = None) -> Surgeons: ...
 @overload
 def optimize(source: ModelProto | bytes | FilePath | Model | SurgeonGraph, level: int = 1, *, output: FilePath,
              pipeline: Pipeline | str | None = None, only: Collection[str] = (), skip: Collection[str] = (),
-             initializers_are_constants: bool = False, allow_outside: bool = False, verify: bool = False, verify_each: bool = False,
-             observer: Observer | None = None, report: FilePath | None = None, reproducer: FilePath | None = None) -> Path: ...
+             initializers_are_constants: bool = False, freeze: Sizes = None, input_shapes: Shapes = None, allow_outside: bool = False,
+             verify: bool = False, verify_each: bool = False, observer: Observer | None = None, report: FilePath | None = None,
+             reproducer: FilePath | None = None) -> Path: ...
 def optimize(
     source: ModelProto | bytes | FilePath | Model | SurgeonGraph,
     level: int = 1,
@@ -67,6 +71,8 @@ def optimize(
     only: Collection[str] = (),
     skip: Collection[str] = (),
     initializers_are_constants: bool = False,
+    freeze: Sizes = None,
+    input_shapes: Shapes = None,
     allow_outside: bool = False,
     verify: bool = False,
     verify_each: bool = False,
@@ -74,7 +80,7 @@ def optimize(
     report: FilePath | None = None,
     reproducer: FilePath | None = None,
 ) -> ModelProto | bytes | Model | SurgeonGraph | Path:
-    """A smaller and faster model that computes the same and has the same inputs and outputs.
+    """A smaller and faster model that computes the same and has the same inputs and outputs; their sizes stay too unless you freeze them.
 
     Of a ModelProto it returns a new one and leaves yours alone; of the bytes of one, bytes. Of a path it returns a `Model`, whose weights
     stay in the file until `save` copies them. A `Model` is optimized in place and returned. Of a Graph of onnx-graphsurgeon it returns a
@@ -86,6 +92,9 @@ def optimize(
     only, skip: names of passes to run alone, or not to run.
     initializers_are_constants: no caller feeds the initializers that are listed as inputs as well, so they become constants. Before IR
         version 4 every initializer is listed so, and nothing that it feeds can be folded without this.
+    freeze: numbers for dimensions, by name or place: `{"batch": 4, "input_ids:1": 128}`. A name is one size everywhere in the model.
+    input_shapes: whole shapes for inputs: `{"image": (1, 3, None, "width")}`; None leaves a dimension as it is, a name names one that
+        has no name. All other dimensions stay dynamic and keep their names.
     allow_outside: external data may lie outside the model's folder.
     verify: run both models and compare; nothing is written or returned when they differ.
     verify_each: check the graph after every pass.
@@ -110,6 +119,7 @@ def optimize(
         only=_names(only, "only"),
         skip=_names(skip, "skip"),
         initializers_are_constants=initializers_are_constants,
+        wishes=Wishes.of(freeze, input_shapes),
         allow_outside=allow_outside,
         verify=verify,
         verify_each=verify_each,

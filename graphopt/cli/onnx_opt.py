@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from graphopt.cli.shared import TEXT_SUFFIXES, plugin_option, python_warnings_told, registry_of, warn
+from graphopt.cli.sizes import size_options, wishes_of
 
 if TYPE_CHECKING:
+    from graphopt.infer.freeze import Wishes
     from graphopt.ir.model import Model
     from graphopt.pipeline.pipeline import Pipeline
     from graphopt.pipeline.registry import Registry
@@ -59,6 +61,7 @@ class PassFlags(click.Command):
 @click.option("-p", "--pipeline", metavar="PIPELINE", help="Passes as a pipeline's text.")
 @click.option("--split-input-file", is_flag=True, help="IN holds several models, with lines '# -----' between them.")
 @click.option("--initializers-are-constants", is_flag=True, help="Nobody feeds initializers that are inputs as well.")
+@size_options
 @click.option("--allow-outside", is_flag=True, help="External data may lie outside the folder of IN.")
 @click.option("--print-after-change", is_flag=True, help="Print what each pass changed, as a diff, on stderr.")
 @click.option("--time-passes", is_flag=True, help="Print how long each pass took, on stderr.")
@@ -77,13 +80,14 @@ def onnx_opt(
 
     registry = registry_of(options["plugins"])
     steps = pipeline_of(context.meta[PASSES], pipeline, registry, context)
+    wishes = wishes_of(options)
     if output is not None:
         refuse_unwritable(output)
     with python_warnings_told(warn):
         models = read(model, split=options["split_input_file"], allow_outside=options["allow_outside"])
         if output is not None and len(models) > 1:
             raise click.UsageError("several models do not go into one file: leave out -o or --split-input-file")
-        texts = [work(loaded, steps, registry, output, options) for loaded in models]
+        texts = [work(loaded, steps, registry, output, wishes, options) for loaded in models]
     if output is None:
         click.echo("\n# -----\n".join(texts))
 
@@ -130,7 +134,9 @@ def parts(text: str) -> list[str]:
     return [part if HEADER.match(part) else header + part for part in found]
 
 
-def work(loaded: Model, steps: Pipeline, registry: Registry, output: Path | None, options: dict[str, Any]) -> str:  # Any: one type for each
+def work(
+    loaded: Model, steps: Pipeline, registry: Registry, output: Path | None, wishes: Wishes, options: dict[str, Any]  # Any: as above
+) -> str:
     """Run the pipeline over one model; the result as text, when it goes nowhere else."""
     from graphopt import io
     from graphopt.cli.tables import show, times_table
@@ -147,6 +153,7 @@ def work(loaded: Model, steps: Pipeline, registry: Registry, output: Path | None
         registry,
         output=None if is_text else output,
         initializers_are_constants=options["initializers_are_constants"],
+        wishes=wishes,
         verify_each=options["verify_each"],
         counted=options["time_passes"],
     )

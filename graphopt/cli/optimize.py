@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from graphopt.cli.shared import plugin_option, python_warnings_told, refuse_text, registry_of, warn
+from graphopt.cli.sizes import size_options, wishes_of
 
 if TYPE_CHECKING:
     from graphopt.observe.observer import Observer
@@ -19,6 +20,7 @@ EPILOG = """\b
 graphopt optimize in.onnx -o out.onnx
 graphopt optimize in.onnx -o out.onnx --verify --report report.json
 graphopt optimize in.onnx -o out.onnx -p 'level1, -fuse-conv-bn'
+graphopt optimize in.onnx -o out.onnx --freeze batch=1,seq=128
 """
 
 
@@ -30,6 +32,7 @@ graphopt optimize in.onnx -o out.onnx -p 'level1, -fuse-conv-bn'
 @click.option("--only", multiple=True, metavar="PASS", help="Of the passes run this one alone. Repeatable.")
 @click.option("--skip", multiple=True, metavar="PASS", help="Leave this pass out. Repeatable.")
 @click.option("--initializers-are-constants", is_flag=True, help="Nobody feeds initializers that are inputs as well: make them constants.")
+@size_options
 @click.option("--verify", is_flag=True, help="Run both models and compare; nothing is written when they differ.")
 @click.option("--write-anyway", is_flag=True, help="With --verify: write the result even when it differs.")
 @click.option("--dry-run", is_flag=True, help="Write nothing, only say what would happen.")
@@ -86,6 +89,7 @@ def make_job(source: Path, output: Path | None, registry: Registry, options: dic
         only=options["only"],
         skip=options["skip"],
         initializers_are_constants=options["initializers_are_constants"],
+        wishes=wishes_of(options),
         allow_outside=options["allow_outside"],
         verify=options["verify"],
         verify_each=options["verify_each"],

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from graphopt.infer.freeze import Frozen
     from graphopt.observe.report import DataFile, Report
 
 UNBOUNDED = 10_000  # columns when it goes to a file, where nothing must be folded
@@ -46,6 +47,8 @@ def account(report: Report) -> list[object]:
         things.append(frozen(len(report.frozen)))
     elif report.overridable:
         things.append(overridable(report.overridable))
+    if report.frozen_dimensions:
+        things.append(sizes(report.frozen_dimensions))
     things.append("seconds: " + ", ".join(f"{phase} {seconds:.2f}" for phase, seconds in report.seconds.items()))
     return things
 
@@ -74,6 +77,18 @@ def frozen(count: int) -> str:
     if count == 1:
         return "1 initializer is a constant now and no input any more, as asked"
     return f"{count} initializers are constants now and no inputs any more, as asked"
+
+
+def sizes(frozen: Frozen) -> str:
+    """Which dimensions of the inputs were frozen, and which were not.
+
+    >>> from graphopt.infer.freeze import Frozen
+    >>> print(sizes(Frozen({"batch": 4}, {"x:1": 3}, {}, ("sequence",))))
+    frozen, as asked: batch=4, x:1=3
+    still dynamic: sequence
+    """
+    left = f"still dynamic: {', '.join(frozen.left)}" if frozen.left else "every dimension of the inputs is a number now"
+    return f"frozen, as asked: {frozen}\n{left}"
 
 
 def overridable(count: int) -> str:

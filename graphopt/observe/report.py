@@ -9,7 +9,10 @@ before, after   nodes, operators (name -> count), initializers, initializer_byte
                 subgraphs and the bodies of functions are counted in
 data_files      files beside output that hold its weights: name, bytes, shared (the source, which is another file, uses it too)
 changes         how many changes all passes made
-signature       unchanged, changes (in words), overridable (initializers that stay inputs), frozen (those made constants, as asked)
+signature       unchanged (but for what was frozen), changes (in words), overridable (initializers that stay inputs), frozen (those made
+                constants, as asked)
+dimensions      of the inputs: frozen (name -> number), set (INPUT:AXIS without a name -> number or the name it got), both as asked, and
+                dynamic (those that are no numbers, by name or as INPUT:AXIS)
 passes          for each: name with options, runs, changes, seconds, nodes_before and nodes_after (sums over its runs)
 rules           for each rule or whole-graph pass that matched: name, exactness, file, line, fired, declined (reason -> count),
                 seconds (from the event before each of its own, so that looking for matches is in them)
@@ -28,6 +31,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from graphopt.infer.freeze import Frozen
 from graphopt.io.files import write_text
 from graphopt.observe.inventory import Inventory
 from graphopt.observe.statistics import PassCount, RuleCount
@@ -55,7 +59,8 @@ class Report:
 
     `seconds` has the phases load, optimize, verify and save, as far as there were any. `verification` is what the comparison of both models
     says of itself; None when nobody asked. `rewrites` and `names` are filled when the run was traced. `overridable` counts the
-    initializers that stay inputs, `frozen` names those that were made constants because the caller asked.
+    initializers that stay inputs, `frozen` names those that were made constants because the caller asked, `frozen_dimensions` says which
+    sizes of the inputs are numbers for the same reason.
     """
 
     pipeline: str
@@ -73,6 +78,7 @@ class Report:
     rewrites: list[Rewrite] = field(default_factory=list)
     names: dict[str, list[str]] = field(default_factory=dict)
     frozen: list[str] = field(default_factory=list)
+    frozen_dimensions: Frozen = field(default_factory=Frozen)
     overridable: int = 0
     signature_changes: list[str] = field(default_factory=list)
     verification: dict[str, Any] | None = None  # Any: JSON
@@ -106,6 +112,11 @@ class Report:
                 "changes": self.signature_changes,
                 "overridable": self.overridable,
                 "frozen": self.frozen,
+            },
+            "dimensions": {
+                "frozen": self.frozen_dimensions.names,
+                "set": self.frozen_dimensions.places,
+                "dynamic": list(self.frozen_dimensions.left),
             },
             "passes": [{"name": name, **asdict(count)} for name, count in self.passes.items()],
             "rules": [self._rule(name, count) for name, count in self.rules.items()],

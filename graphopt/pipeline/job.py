@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from graphopt import io
 from graphopt.errors import InternalError, ModelError
+from graphopt.infer.freeze import Frozen, Wishes, freeze_dimensions
 from graphopt.infer.model import infer_model
 from graphopt.io.files import refuse_unwritable
 from graphopt.ir.collector import collector_resting
@@ -42,7 +43,7 @@ class Job:
     """What is to be done, and after `run` what was: `report`, `comparison`.
 
     `source` is a path, a ModelProto or a Model (which is changed in place). `counted` fills the report's counts, `traced` its rewrites,
-    names and reasons as well. `report_path` implies both. `save_options` go to `io.save`.
+    names and reasons as well. `report_path` implies both. `wishes` says which dimensions to freeze. `save_options` go to `io.save`.
     """
 
     source: Any  # Any: a ModelProto is one, and only io may know protos
@@ -52,6 +53,7 @@ class Job:
     only: Collection[str] = ()
     skip: Collection[str] = ()
     initializers_are_constants: bool = False
+    wishes: Wishes = field(default_factory=Wishes)
     allow_outside: bool = False
     verify: bool = False
     verify_each: bool = False
@@ -69,6 +71,7 @@ class Job:
         self.traced = self.traced or self.report_path is not None
         self.counted = self.counted or self.traced
         self._original: Any = self.source  # Any: as source
+        self._frozen = Frozen()
         self._data_before: dict[Path, int] = {}
 
     def run(self, observer: Observer | None = None) -> Model:
@@ -127,10 +130,11 @@ class Job:
         report = self.report
         if self.initializers_are_constants:
             report.frozen = freeze(model)
-        signature = Signature.of(model)
         statistics = Statistics(reasons=self.traced) if self.counted else None
         trace, names = (Trace(), node_names(model)) if self.traced else (None, ())
         watching = Observers.of(statistics, trace, VerifyEach() if self.verify_each else None, observer)
+        report.frozen_dimensions = self._frozen = freeze_dimensions(model, self.wishes, watching)
+        signature = Signature.of(model)
         report.changes = self._run(model, watching)
         report.signature_changes = signature.changes(Signature.of(model))
         if report.signature_changes:
@@ -167,6 +171,7 @@ class Job:
         model = self._fresh()
         if self.initializers_are_constants:
             freeze(model)
+        freeze_dimensions(model, self.wishes)
         return model
 
     def _compare(self, model: Model) -> InternalError | None:
@@ -174,7 +179,7 @@ class Job:
         from graphopt.verify import find_culprit
         from graphopt.verify.comparison import Options, Original
 
-        original = Original(self._original, Options(initializers_are_constants=self.initializers_are_constants))
+        original = Original(self._original, Options(initializers_are_constants=self.initializers_are_constants, frozen=self._frozen))
         self.comparison = original.compare(model)
         self.report.verification = self.comparison.as_json()
         if not self.comparison.differs:
@@ -221,7 +226,8 @@ class Job:
         constants = " --initializers-are-constants" if self.initializers_are_constants else ""
         choice = "".join([*(f" --only {each}" for each in self.only), *(f" --skip {each}" for each in self.skip)])
         plugins = "".join(f" --plugin {shlex.quote(target)}" for target in self.registry.named)
-        command = f"graphopt optimize {shlex.quote(name)} --dry-run -p '{self.pipeline}'{constants}{choice}{plugins}"
+        sizes = "".join(f" {shlex.quote(word)}" for word in self.wishes.words())
+        command = f"graphopt optimize {shlex.quote(name)} --dry-run -p '{self.pipeline}'{constants}{sizes}{choice}{plugins}"
         return type(error)(f"{error}\n{advice(step, self.registry)}, with the model: {command}")
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
 from graphopt.errors import ModelError
+from graphopt.infer.freeze import Frozen
 from graphopt.ir.dtype import DType
 from graphopt.verify.feeds import Caution, Feed, FeedMaker, Kind, Unfeedable
 from graphopt.verify.noise import Yardstick, as_far
@@ -37,6 +38,7 @@ class Options:
     runner: str = "auto"
     special: bool = True
     initializers_are_constants: bool = False
+    frozen: Frozen = field(default_factory=Frozen)
 
 
 def compare(
@@ -93,9 +95,11 @@ class Original:
     def __post_init__(self) -> None:
         self.subject = subject(self.source, "the original")
         proto = self.subject.proto()
-        self.signature = Signature.of(proto, initializers_are_constants=self.options.initializers_are_constants)
+        declared = Signature.of(proto, initializers_are_constants=self.options.initializers_are_constants)
+        frozen = self.options.frozen
+        self.signature = declared.with_sizes(frozen.names, frozen.shapes) if frozen else declared
         self.judge = Judge(self.options.exact, _kinds(proto), self.options.tolerance, _is_quantized(proto))
-        maker = FeedMaker(self.signature.inputs, usages(proto, self.signature.inputs), self._default)
+        maker = FeedMaker(self.signature.inputs, usages(proto, self.signature.inputs), self._default, frozen.names)
         del proto  # it holds the weights of a model without external data
         for runner in runners(self.options.runner):
             try:

@@ -64,16 +64,20 @@ class Feed:
 
 @dataclass(slots=True)
 class FeedMaker:
-    """Makes feeds for a model's inputs. `default(name)` reads the stored default of an overridable input."""
+    """Makes feeds for a model's inputs. `default(name)` reads the stored default of an overridable input.
+
+    `frozen` are the sizes of names that the inputs had, and that other names of theirs may be made of ("past + 1").
+    """
 
     ports: tuple[Port, ...]
     usages: Mapping[str, Usage]
     default: Callable[[str], Array]
+    frozen: Mapping[str, int] = field(default_factory=dict)
     symbols: tuple[str, ...] = field(init=False)
     unranked: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        known = frozenset(extent for port in self.ports for extent in _extents(port.type) if isinstance(extent, str))
+        known = frozenset(extent for port in self.ports for extent in _extents(port.type) if isinstance(extent, str)) | self.frozen.keys()
         found: dict[str, None] = {}
         for port in self.ports:
             for axis, extent in enumerate(_extents(port.type)):
@@ -81,7 +85,7 @@ class FeedMaker:
                     found |= dict.fromkeys(names_in(extent, known))
                 elif extent is None:
                     found[f"{port.name}[{axis}]"] = None
-        self.symbols = tuple(found)
+        self.symbols = tuple(name for name in found if name not in self.frozen)
         self.unranked = tuple(port.name for port in self.ports if not port.overridable and _unranked(port.type))
 
     @property
@@ -97,11 +101,12 @@ class FeedMaker:
     def make(self, kind: Kind, seed: int, sizes: Sizes, caution: Caution, rank: int = 2) -> Feed:
         """One feed; the same arguments give the same values. Raises Unfeedable."""
         values: dict[str, object] = {}
+        everything = {**sizes, **self.frozen}
         for position, port in enumerate(self.ports):
             random = np.random.default_rng((seed, position))
             if not port.overridable:
                 usage = self.usages.get(port.name, Usage())
-                values[port.name] = _Drawer(port.name, usage, random, kind, seed, sizes, caution, rank).value(port.type)
+                values[port.name] = _Drawer(port.name, usage, random, kind, seed, everything, caution, rank).value(port.type)
             elif kind is Kind.OVERRIDDEN:
                 other = _other(self.default(port.name), random, caution)
                 if other is not None:

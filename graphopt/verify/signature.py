@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from onnx import ModelProto, TypeProto
 
+from graphopt.io.declared import with_sizes
 from graphopt.ir.dtype import DType
 
 Extent: TypeAlias = int | str | None
@@ -53,6 +54,28 @@ class Signature:
         if initializers_are_constants:
             inputs = [port for port in inputs if not port.overridable]
         return cls(tuple(inputs), tuple(Port(value.name, value.type) for value in graph.output))
+
+    def with_sizes(self, names: Mapping[str, int], shapes: Mapping[str, Sequence[Extent]]) -> Signature:
+        """The same with numbers for named dimensions, and with whole shapes for some inputs."""
+        inputs = tuple(replace(port, type=_sized(port.type, names, shapes.get(port.name))) for port in self.inputs)
+        return Signature(inputs, tuple(replace(port, type=_sized(port.type, names, None)) for port in self.outputs))
+
+
+def _sized(type: TypeProto, names: Mapping[str, int], shape: Sequence[Extent] | None) -> TypeProto:
+    sized = TypeProto()
+    sized.CopyFrom(type)
+    if shape is not None:
+        tensor = sized.tensor_type if sized.HasField("tensor_type") else sized.sparse_tensor_type
+        tensor.shape.SetInParent()
+        del tensor.shape.dim[:]
+        for extent in shape:
+            dim = tensor.shape.dim.add()
+            if isinstance(extent, int):
+                dim.dim_value = extent
+            elif extent is not None:
+                dim.dim_param = extent
+    with_sizes(sized, names)
+    return sized
 
 
 def extents(type: TypeProto) -> tuple[Extent, ...] | None:

@@ -54,3 +54,16 @@ def write_with_weights(folder: Path) -> Path:
 def operators(message: ModelProto) -> list[str]:
     """The operators of the main graph, in order."""
     return [node.op_type for node in message.graph.node]
+DYNAMIC = """
+<ir_version: 8, opset_import: ["" : 17]>
+dynamic (float[batch, seq, 8] x, float[batch, seq] mask) => (float[batch, seq, 2, 4] y, float[batch, rows] total)
+<int64[1] first = {0}, int64[1] second = {1}, int64[2] heads = {2, 4}, float[batch, seq, 2, 4] shaped> {
+   size = Shape(x)
+   batches = Gather(size, first)
+   length = Gather(size, second)
+   wanted = Concat<axis = 0>(batches, length, heads)
+   shaped = Reshape(x, wanted)
+   y = Relu(shaped)
+   total = Neg(mask)
+}
+"""
