@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from graphopt.infer.call import NotKnown
+from graphopt.infer.kernels import run_plain
 from graphopt.ir.dtype import DType
 from graphopt.ir.graph import Node
 from graphopt.ir.tensor import Array
@@ -23,8 +24,9 @@ class NoKernel(Exception):
 
 
 def run_kernel(node: Node, opset: int, arrays: Arrays) -> list[Any]:
-    """What the reference kernel of a node's operator at an opset gives for these arrays. Raises NoKernel."""
-    return _run(node, _kernel(node, opset, arrays, defined=False), arrays)
+    """What the reference kernel of a node's operator at an opset gives for these arrays; numpy alone where it can. Raises NoKernel."""
+    plain = run_plain(node, arrays)
+    return plain if plain is not None else _run(node, _kernel(node, opset, arrays, defined=False), arrays)
 
 
 def run_definition(node: Node, opset: int, arrays: Arrays) -> list[Any]:

@@ -1,0 +1,176 @@
+"""The operators that numpy has itself: what exporters leave to fold, most of the time, so that onnx's kernels need not be loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from graphopt.ir.dtype import DType
+from graphopt.ir.graph import Node
+from graphopt.ir.tensor import Array
+from graphopt.schema.spelling import UNKNOWN, neutral_attribute, neutral_inputs
+
+Arrays = Sequence["Array | None"]
+Kernel = Callable[[Node, "list[Any]"], "list[Any]"]  # Any: an array of any element type, None for an absent operand
+
+
+class NotPlain(Exception):
+    """This call is left to onnx's kernel."""
+
+
+def run_plain(node: Node, arrays: Arrays) -> list[Any] | None:
+    """What a node gives for these arrays, the same bits as onnx's kernel; None for an operator, a call or elements that it is left to.
+
+    Of the element types that numpy computes in as ONNX does: bool, integers, float32, float64; float16 is only moved.
+    """
+    kernel = _KERNELS.get(node.op)
+    if kernel is None:
+        return None
+    kinds = {array.dtype for array in arrays if array is not None}
+    if not all(kind in PLAIN or (kind == np.float16 and node.op in MOVING) for kind in kinds):
+        return None
+    try:
+        with np.errstate(all="ignore"):
+            return kernel(node, _operands(node, arrays))
+    except (NotPlain, ValueError, IndexError, TypeError):  # what numpy raises on operands that do not fit: onnx's kernel says why
+        return None
+
+
+PLAIN: Final = frozenset(
+    map(np.dtype, ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64"))
+)
+
+
+def _operands(node: Node, arrays: Arrays) -> list[Any]:
+    """The operands as the newest opset has them: what was an attribute is one of them."""
+    moved = neutral_inputs(node)[len(arrays) :]
+    return [*arrays, *(None if value is None or value.tensor is None else value.tensor.numpy() for value in moved), *(None,) * 5]
+
+
+def _attribute(node: Node, name: str) -> Any:  # Any: of whatever kind
+    value = neutral_attribute(node, name)
+    if value is UNKNOWN:
+        raise NotPlain
+    return value
+
+
+def _axes(array: Any) -> tuple[int, ...]:
+    return tuple(int(axis) for axis in np.asarray(array).reshape(-1))
+
+
+def _concat(node: Node, operands: list[Any]) -> list[Any]:
+    given = operands[: len(node.inputs)]
+    if len({array.dtype for array in given}) > 1:
+        raise NotPlain
+    return [np.concatenate(given, axis=_attribute(node, "axis"))]
+
+
+def _transpose(node: Node, operands: list[Any]) -> list[Any]:
+    return [np.transpose(operands[0], _attribute(node, "perm"))]
+
+
+def _reshape(node: Node, operands: list[Any]) -> list[Any]:
+    x, wanted = operands[0], _axes(operands[1])
+    if not _attribute(node, "allowzero"):
+        wanted = tuple(x.shape[axis] if size == 0 else size for axis, size in enumerate(wanted))
+    elif 0 in wanted:
+        raise NotPlain
+    return [x.reshape(wanted)]
+
+
+def _unsqueeze(node: Node, operands: list[Any]) -> list[Any]:
+    axes = _axes(operands[1])
+    if min(axes, default=0) < 0 or sorted(axes) != list(axes):  # onnx's kernel of the first version adds one after the other
+        raise NotPlain
+    return [np.expand_dims(operands[0], axes)]
+
+
+def _squeeze(node: Node, operands: list[Any]) -> list[Any]:
+    if operands[1] is None or not operands[1].size:
+        raise NotPlain
+    return [np.squeeze(operands[0], _axes(operands[1]))]
+
+
+def _expand(node: Node, operands: list[Any]) -> list[Any]:
+    x, wanted = operands[0], _axes(operands[1])
+    return [np.array(np.broadcast_to(x, np.broadcast_shapes(x.shape, wanted)))]
+
+
+def _slice(node: Node, operands: list[Any]) -> list[Any]:
+    x, starts, ends, axes, steps = operands[:5]
+    along = range(len(starts)) if axes is None else _axes(axes)
+    by = (1,) * len(starts) if steps is None else _axes(steps)
+    if len({axis % x.ndim for axis in along}) < len(starts) or any(step < 1 for step in by):
+        raise NotPlain
+    cut = [slice(None)] * x.ndim
+    for start, end, axis, step in zip(_axes(starts), _axes(ends), along, by, strict=True):
+        cut[axis] = slice(start, end, step)
+    return [np.array(x[tuple(cut)])]
+
+
+def _split(node: Node, operands: list[Any]) -> list[Any]:
+    x, axis = operands[0], _attribute(node, "axis")
+    if operands[1] is None:
+        if x.shape[axis] % len(node.outputs):
+            raise NotPlain
+        return [np.array(part) for part in np.split(x, len(node.outputs), axis)]
+    sizes = _axes(operands[1])
+    if sum(sizes) != x.shape[axis] or len(sizes) != len(node.outputs):
+        raise NotPlain
+    return [np.array(part) for part in np.split(x, np.cumsum(sizes)[:-1], axis)]
+
+
+def _gather(node: Node, operands: list[Any]) -> list[Any]:
+    return [np.asarray(np.take(operands[0], operands[1], axis=_attribute(node, "axis")))]  # which refuses what is out of bounds
+
+
+def _cast(node: Node, operands: list[Any]) -> list[Any]:
+    to = DType(_attribute(node, "to")).numpy
+    if to not in PLAIN:
+        raise NotPlain
+    return [operands[0].astype(to)]
+
+
+def _of_one_type(function: Callable[..., Any]) -> Kernel:
+    def kernel(node: Node, operands: list[Any]) -> list[Any]:
+        given = operands[: len(node.inputs)]
+        if any(array.dtype != given[0].dtype for array in given):
+            raise NotPlain
+        return [np.asarray(function(*given))]
+
+    return kernel
+
+
+def _float_only(function: Callable[..., Any]) -> Kernel:
+    def kernel(node: Node, operands: list[Any]) -> list[Any]:
+        if operands[0].dtype.kind != "f":
+            raise NotPlain
+        return _of_one_type(function)(node, operands)
+
+    return kernel
+
+
+MOVING: Final = frozenset({"Concat", "Expand", "Gather", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"})
+_KERNELS: Final[dict[str, Kernel]] = {
+    "Add": _float_only(np.add),
+    "Cast": _cast,
+    "Concat": _concat,
+    "Div": _float_only(np.divide),
+    "Equal": _of_one_type(np.equal),
+    "Expand": _expand,
+    "Gather": _gather,
+    "Greater": _of_one_type(np.greater),
+    "Less": _of_one_type(np.less),
+    "Mul": _float_only(np.multiply),
+    "Neg": _float_only(np.negative),
+    "Reshape": _reshape,
+    "Slice": _slice,
+    "Split": _split,
+    "Sqrt": _float_only(np.sqrt),
+    "Squeeze": _squeeze,
+    "Sub": _float_only(np.subtract),
+    "Transpose": _transpose,
+    "Unsqueeze": _unsqueeze,
+}
