@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby, islice
+from math import prod
 from operator import and_
 from typing import ClassVar, Final
 
@@ -18,6 +19,7 @@ from graphopt.pipeline.base import Context, Pass
 from graphopt.pipeline.options import ByteSize
 from graphopt.schema import facts
 
+MOST_AXES: Final = 64
 UNCOUNTED: Final = 256  # bytes: shapes, axes and scalars, which cost what their nodes cost, and let more be folded
 SAMPLE: Final = 256  # nodes from which the size of the others is estimated
 OF_SHAPE: Final = frozenset({"Shape", "Size"})  # known as soon as the dimensions are, whatever the elements
@@ -97,7 +99,7 @@ class Folder:
         size = sum(tensor.nbytes for tensor in results)
         if size > limit:
             self.decline(node, f"the result has {size} bytes, {limit} are allowed")
-        elif (why := contradiction(node, results) or unstorable(node, results)) is not None:
+        elif (why := contradiction(node, results) or unstorable(node, results) or misread(node, results)) is not None:
             self.decline(node, why)
         else:
             self.put(node, results)
@@ -109,7 +111,7 @@ class Folder:
         size = sum(tensor.nbytes for tensor in results)
         if size > UNCOUNTED and size > self.budget():
             self.decline(node, f"the result has {size} bytes, {max(UNCOUNTED, self.budget())} are allowed")
-        elif (why := contradiction(node, results) or unstorable(node, results)) is not None:
+        elif (why := contradiction(node, results) or unstorable(node, results) or misread(node, results)) is not None:
             self.decline(node, why)
         else:
             self.put(node, results)
@@ -193,6 +195,40 @@ class Folder:
 
     def decline(self, node: Node, reason: str) -> None:
         self.context.observer.declined(self.options.name, node, reason.__str__)
+
+
+def misread(node: Node, results: Sequence[Tensor]) -> str | None:
+    """Why a reader of these results would stop a runtime from loading the model, were they constants: then it may be that it never runs.
+
+    A Reshape whose shape is a constant is checked before the model runs, when the operand's shape is known too.
+    """
+    for value, tensor in zip(node.outputs, results, strict=True):
+        for reader in value.users:
+            if reader.op == "Reshape" and reader.inputs[1:] == (value,) and tensor.size <= MOST_AXES and not fits(reader, tensor):
+                return f"{reader!r} cannot give this shape"
+    return None
+
+
+def fits(reshape: Node, shape: Tensor) -> bool:
+    """Whether a Reshape to a constant shape may be legal."""
+    entries = [int(entry) for entry in shape.numpy().reshape(-1)]
+    operand = reshape.inputs[0]
+    if reshape.attribute("allowzero", 0):
+        if 0 in entries and -1 in entries:  # ONNX Reshape-14 forbids both in one shape
+            return False
+    elif operand is not None and operand.shape is not None:
+        given = operand.shape
+        if any(entry == 0 and axis >= len(given) for axis, entry in enumerate(entries)):
+            return False
+        copied = [given[axis] if entry == 0 else entry for axis, entry in enumerate(entries)]
+        entries = [size for size in copied if isinstance(size, int)]
+        if len(entries) < len(copied):
+            return True
+    count = None if operand is None else element_count(operand.shape)
+    if count is None or min(entries, default=0) < -1:
+        return count is None
+    known = prod(entry for entry in entries if entry != -1)
+    return known == count if -1 not in entries else known > 0 and count % known == 0
 
 
 def known_shape(node: Node) -> Tensor | None:

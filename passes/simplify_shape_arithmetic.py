@@ -10,8 +10,9 @@ from graphopt.infer import elements
 from graphopt.ir import DType, Graph, Node, Value
 from graphopt.ir.dim import Size
 from graphopt.ir.graph import EXIT
-from graphopt.passes.size_expressions import Sizes, cost
+from graphopt.passes.size_expressions import BUILT, Draft, Sizes, cost
 from graphopt.pipeline.base import Context, Pass
+from graphopt.rewrite.plan import shadowed
 from graphopt.schema import facts
 
 COUNTING: Final = frozenset({DType.int32, DType.int64})
@@ -34,6 +35,8 @@ class SimplifyShapeArithmetic(Pass):
         """Merge first, so that what is built anew is built once; linear in the nodes."""
         merger = Merger(self.name, context)
         merger.visit(graph)
+        if shadowed(graph) & BUILT:
+            return merger.changes
         rebuilder = Rebuilder(self.name, context, Sizes(context.editor))
         rebuilder.visit(graph)
         return merger.changes + rebuilder.changes
@@ -135,7 +138,7 @@ class Rebuilder:
             return
         if not self.context.observer.may_apply(self.source, node):
             return
-        made: list[Node] = []
+        made: dict[Draft, Node] = {}
         new = self.sizes.build(answer, node, made)
         takes_over = bool(made) and not value.is_output
         self.context.editor.replace(value, new)
@@ -143,7 +146,7 @@ class Rebuilder:
             self.context.editor.exchange_names(value, new)
         retire(node, self.context)
         self.changes += 1
-        self.context.observer.applied(self.source, node, tuple(made))
+        self.context.observer.applied(self.source, node, tuple(made.values()))
 
 
 def is_root(node: Node) -> bool:

@@ -15,6 +15,7 @@ from graphopt.schema.spelling import CannotSpell, spell
 
 WINDOWS: Final = 15  # the opset from which Shape takes a part of the shape
 INTEGER_MINIMUM: Final = 12  # the opset from which Min takes integers
+BUILT: Final = frozenset({"Add", "Concat", "Div", "Gather", "Min", "Mul", "Shape", "Slice", "Squeeze", "Sub", "Unsqueeze"})
 CANDIDATES: Final = 4  # values that are asked whether a size is theirs
 Contents: TypeAlias = "tuple[Size, ...]"
 
@@ -30,8 +31,14 @@ class Draft:
 
     @property
     def cost(self) -> int:
-        """How many new nodes it takes."""
-        return 1 + sum(operand.cost for operand in self.operands if isinstance(operand, Draft))
+        """How many new nodes it takes; what is needed in two places is made once."""
+        found: set[Draft] = {self}
+        edge = [self]
+        while edge:
+            inner = [operand for operand in edge.pop().operands if isinstance(operand, Draft) and operand not in found]
+            found.update(inner)
+            edge += inner
+        return len(found)
 
 
 Answer: TypeAlias = "Draft | Value"
@@ -45,7 +52,7 @@ def cost(answer: Answer) -> int:
 @final
 @dataclass
 class Sizes:
-    """What has been made so far that tells of sizes: go through a graph in its order and `learn` of each node after it was looked at."""
+    """What has been made so far that tells of sizes: go through a graph in its order, and note of each node what it makes."""
 
     editor: Editor
     made: dict[Hashable, Value] = field(default_factory=dict)  # (element type, shape, contents) -> the value that holds them
@@ -77,10 +84,12 @@ class Sizes:
         """The cheapest known way to a scalar of 64 bits."""
         return _Search(self, at, avoid).scalar(size)
 
-    def build(self, draft: Answer, before: Node, built: list[Node]) -> Value:
-        """Make the nodes of a draft, before another node. Raises CannotSpell when the model's opset has no such operator."""
+    def build(self, draft: Answer, before: Node, built: dict[Draft, Node]) -> Value:
+        """Make the nodes of a draft, before another node, each once. Raises CannotSpell when the model's opset has no such operator."""
         if isinstance(draft, Value):
             return draft
+        if draft in built:
+            return built[draft].output
         graph = before.graph
         if graph is None:
             raise CannotSpell(f"{before!r} is in no graph")
@@ -97,13 +106,13 @@ class Sizes:
                 self.editor.adopt_constant(graph, value, before)
         self.editor.insert(node, graph, before)
         self.learn(node)
-        built.append(node)
+        built[draft] = node
         if node.output.contents is not None and node.output.shape is not None:
             self.note_contents(node.output, node.output.contents)
         return node.output
 
-
     def learn(self, node: Node) -> None:
+        """Say what a new node makes."""
         for value, type in zip(node.outputs, infer_node(node), strict=True):
             self.editor.set_type(value, type)
         for value, held in zip(node.outputs, infer_contents(node), strict=True):

@@ -102,6 +102,8 @@ def reshape_to_same_shape(m: Match, x: Value, shape: Value, allowzero: int) -> V
         return x
     if wanted is None or x.shape is None or len(wanted) != len(x.shape):
         return m.no("from {} to {}: not provably the same shape", x.type or "unknown", wanted or y.type or "unknown")
+    if allowzero and 0 in wanted and -1 in wanted:
+        return m.no("-1 beside a 0 that means 0 stands for anything")
     for entry, size in zip(wanted, x.shape, strict=True):
         if entry not in (size, -1) and not (entry == 0 and allowzero == 0):
             return m.no("the entry {} of the new shape is not provably the dimension {}", entry, "?" if size is None else size)

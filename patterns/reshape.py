@@ -6,7 +6,8 @@ from itertools import count, islice
 
 import numpy as np
 
-from graphopt.ir import Value
+from graphopt.ir import Size, Value
+from graphopt.ir.bounds import bounds
 from graphopt.match import Declined, Match, any_of, attr, const, op, opt, rule, tensor
 from graphopt.patterns.noop import numbers
 
@@ -22,19 +23,35 @@ reshaped = any_of(
 def reshape_of_reshaped(m: Match, x: Value, shape: Value, allowzero: int) -> Value | Declined:
     """Reshape(Reshape(x, s), shape)  ->  Reshape(x, shape)          Squeeze, Unsqueeze and Flatten of x likewise
 
-    Each 0 in shape that copies a dimension copies the same one from x; a shape that is not constant needs allowzero.
+    Each 0 in shape that copies a dimension copies the same one from x; a shape that is not constant needs allowzero, and no -1: what
+    that comes out as beside a 0 hangs on the dimensions between.
     """
-    if allowzero == 0:
-        wanted, between = numbers(shape), m.root.inputs[0]
+    wanted, between = numbers(shape), m.root.inputs[0]
+    if allowzero:
+        entries = shape.contents if wanted is None else wanted
+        least = 1 if entries is not None and -1 in entries else 0
+        if entries is None or not all(entry == -1 or at_least(entry, least) for entry in entries):
+            return m.no("{} may hold -1, and 0", shape)
+    else:
         if wanted is None:
             return m.no("{} is not constant, and a 0 in it would copy a dimension", shape)
         copied = between.shape if between is not None else None
         for axis, entry in enumerate(wanted):
             if entry == 0 and (
-                x.shape is None or copied is None or axis >= len(x.shape) or copied[axis] is None or x.shape[axis] != copied[axis]
+                x.shape is None
+                or copied is None
+                or axis >= min(len(x.shape), len(copied))
+                or copied[axis] is None
+                or x.shape[axis] != copied[axis]
             ):
                 return m.no("the 0 at {} copies a dimension that is not provably that of {}", axis, x)
     return m.op.Reshape(x, shape, allowzero=allowzero or None)
+
+
+def at_least(size: Size, limit: int) -> bool:
+    """Whether a size is provably this great."""
+    least, _ = bounds(size)
+    return least is not None and least >= limit
 
 
 @rule(op.Unsqueeze(op.Unsqueeze(x, inner), outer), keeps_type=True)

@@ -14,9 +14,10 @@ import numpy as np
 
 from graphopt.ir import DType, Shape, Size, Value
 from graphopt.ir.bounds import bounds
-from graphopt.ir.dim import Dim
+from graphopt.ir.dim import Dim, element_count
 from graphopt.match import Declined, Match, attr, op, opt, rule, tensor
 from graphopt.patterns.noop import numbers
+from graphopt.patterns.reshape import at_least
 
 END: Final = 2**63 - 1  # of any axis
 _MISREAD: Final = 10  # onnxruntime relies on what onnx infers for this opset's Slice, and puts two values of different sizes in one place
@@ -32,15 +33,12 @@ def held(value: Value | None) -> tuple[Size, ...] | None:
 
 
 def is_positive(size: Size, positive: Collection[str]) -> bool:
-    """Whether a size is provably not 0, where the symbols in `positive` are not."""
-    known = at_least(size, 0) and isinstance(size, Dim) and any(all(factor in positive for factor in product) for product, _ in size.terms)
-    return known or at_least(size, 1)
-
-
-def at_least(size: Size, limit: int) -> bool:
-    """Whether a size is provably this great."""
-    least = None if size is None else bounds(size)[0]
-    return least is not None and least >= limit
+    """Whether a size is provably not 0, where the symbols in `positive` are not: nothing is taken away, and something is added."""
+    if at_least(size, 1):
+        return True
+    if not isinstance(size, Dim) or size.constant < 0 or any(coefficient < 0 for _, coefficient in size.terms):
+        return False
+    return any(all(factor in positive for factor in product) for product, _ in size.terms)
 
 
 def reshape_examples() -> list[str]:
@@ -71,15 +69,21 @@ def reshape_to_known_shape(m: Match, x: Value, shape: Value, allowzero: int) -> 
     if result is None:
         return m.no("not even the rank of the result is known")
     entries = held(shape) or (None,) * len(result)
-    target = _target(x.shape or (), entries, result, m.graph.model.positive)
+    rest = entries.index(-1) if -1 in entries and not allowzero else None
+    target = _target(x.shape or (), entries, result, rest, m.graph.model.positive)
+    if None not in (count := element_count(x.shape), made := element_count(result)) and count != made:
+        return m.no("{} elements cannot be {}: no run comes past it", count, made)
     if isinstance(target, list):
         return m.op.Reshape(x, m.constant(np.array(target, np.int64), name="shape"))
     axis = _flattened(x.shape, result)
     return m.no(target) if axis is None else m.op.Flatten(x, axis=axis)
 
 
-def _target(given: Shape, entries: Sequence[Size], result: Shape, positive: Collection[str]) -> list[int] | str:
-    """The entries of a constant shape that gives the same result in every run that succeeds; or why there is none."""
+def _target(given: Shape, entries: Sequence[Size], result: Shape, rest: int | None, positive: Collection[str]) -> list[int] | str:
+    """The entries of a constant shape that gives the same result in every run that succeeds; or why there is none.
+
+    `rest`: where the model itself writes -1, so that no other entry is 0 in a run that succeeds. With allowzero onnxruntime goes on.
+    """
     target: list[int | None] = []
     if len(entries) != len(result):
         return "the shape has not as many entries as the result has dimensions"
@@ -95,9 +99,7 @@ def _target(given: Shape, entries: Sequence[Size], result: Shape, positive: Coll
         left = ", ".join("?" if size is None else str(size) for size, entry in zip(result, target, strict=True) if entry is None)
         return f"{left}: more than one entry is neither a number nor the dimension of x at its place".replace("{", "{{").replace("}", "}}")
     place = target.index(None)
-    rest = entries.index(-1) if -1 in entries else None
     for axis, size in enumerate(result):
-        # Where the model itself writes -1, no other entry is 0 in a run that succeeds.
         if axis != place and place != rest and (rest is None or axis == rest) and not is_positive(size, positive):
             return f"were the dimension {'?' if size is None else size} 0 when it runs, -1 would stand for anything"
     return [-1 if entry is None else entry for entry in target]

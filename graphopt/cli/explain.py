@@ -76,7 +76,10 @@ def tell_dynamic(model: Model, limit: int, *, as_json: bool) -> None:
 
     found = remaining(model)
     if as_json:
-        rows = [{"node": label(one.node), "operator": one.node.op, "reason": one.reason, "freeze": list(one.freeze)} for one in found]
+        rows = [
+            {"node": label(one.node), "operator": one.node.op, "reason": one.reason, "freeze": list(one.freeze), "provided": one.provided}
+            for one in found
+        ]
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     if not found:
@@ -89,9 +92,10 @@ def tell_dynamic(model: Model, limit: int, *, as_json: bool) -> None:
             click.echo(f"  {one}")
         if count > limit:
             click.echo(f"  ... and {count - limit} more (--limit)")
-    flags = sorted({one.flag for one in found if one.freeze}, key=lambda flag: (len(flag), flag))
-    if flags:
-        click.echo(f"With all sizes frozen ({flags[-1]}), {sum(bool(one.freeze) for one in found)} of {len(found)} would go.")
+    going = [one for one in found if one.freeze and not one.provided]
+    if going:
+        sizes = sorted({size for one in going for size in one.freeze})
+        click.echo(f"With all sizes frozen (--freeze {','.join(f'{size}=...' for size in sizes)}), {len(going)} of {len(found)} would go.")
 
 
 def infer(model: Model) -> None:

@@ -35,10 +35,10 @@ def infer_model(model: Model, observer: Listener | None = None, *, again: bool =
     """Fill in the type, and the contents, of every value of the main graph, its subgraphs and called functions, where they can be proved.
 
     The types that the model declares for its inputs are taken as true. What it declares of other values is taken only where an unknown
-    operator makes them; where it contradicts what follows from the inputs, the observer is warned, and of nodes that are wrong by what their
-    inputs are. A size of the main graph that is not
-    known gets a symbol of its own, so that what is computed from it is provably as long. Inside a function a value has the type, and
-    holds the elements, that it has for all callers. Never raises; cost is linear in the nodes, times the depth to which loops are nested.
+    operator makes them; where it contradicts what follows from the inputs, the observer is warned, and of nodes that cannot be right. A
+    size of the main graph that is not known gets a symbol of its own, so that what is computed from it is provably as long. Inside a
+    function a value has the type, and holds the elements, that it has for all callers. Never raises; cost is linear in the nodes, times the
+    depth to which loops are nested.
 
     `again`: this model's types were inferred before, and edits have made more of them known. They are no claims but true, so nothing
     is said of them, and nothing that they tell is lost.

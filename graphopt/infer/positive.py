@@ -53,8 +53,10 @@ def _of_reshape(node: Node) -> Iterator[Size]:
     if operand is None or operand.shape is None or wanted is None or integer(node, "allowzero"):
         return
     for axis, entry in enumerate(wanted):
-        if axis >= len(operand.shape) or (-1 in wanted and operand.shape[axis] == entry):
+        if axis >= len(operand.shape):
             yield entry
+        elif -1 in wanted and entry in (0, operand.shape[axis]):
+            yield operand.shape[axis]
 
 
 def _of_gather(node: Node) -> Iterator[Size]:
@@ -84,7 +86,7 @@ def note_copies(node: Node) -> None:
     A size that is not known has a symbol of its own: it goes into the model's `copies`, with the entry.
     """
     operand, wanted, result = node.input(0), elements(node.input(1)), node.output.shape
-    if operand is None or operand.shape is None or wanted is None or result is None or node.graph is None:
+    if operand is None or operand.shape is None or wanted is None or result is None or node.graph is None or integer(node, "allowzero"):
         return
     for axis, (entry, size) in enumerate(zip(wanted, result, strict=False)):
         if isinstance(entry, Dim) and isinstance(size, Dim) and size.name == f"?{node.output.name}.{axis}" and axis < len(operand.shape):
@@ -102,10 +104,14 @@ CAN_FAIL: Final = frozenset(_RULES)
 
 
 def needed(graph: Graph) -> set[Node]:
-    """The nodes that the outputs of a graph depend on: a runtime may leave out all others, and what fails in them."""
+    """The nodes that the outputs of a graph depend on: a runtime may leave out all others, and what fails in them.
+
+    What only the shape is read of is not needed: where that is known, nobody computes it.
+    """
     found: set[Node] = {graph.exit}
     for node in reversed(graph):
-        if any(_within(reader, graph) in found for value in node.outputs for reader in value.users):
+        readers = (reader for value in node.outputs for reader in value.users if reader.op not in ("Shape", "Size"))
+        if any(_within(reader, graph) in found for reader in readers):
             found.add(node)
     return found
 

@@ -24,6 +24,8 @@ def reshape(node: Node) -> Types:
     if wanted is None:
         length = shape_of(node.input(1))
         return one(x.dtype, (None,) * length[0] if length is not None and len(length) == 1 and isinstance(length[0], int) else None)
+    if all(isinstance(entry, int) and entry > 0 for entry in wanted):
+        return one(x.dtype, wanted)
     copies = not integer(node, "allowzero")
     sizes = [_claimed(node, axis, wanted, x.shape, copies=copies) for axis in range(len(wanted))]
     if -1 in wanted:

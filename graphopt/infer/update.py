@@ -31,6 +31,8 @@ def update_types(nodes: Iterable[Node], editor: Editor) -> int:
     learned = 0
 
     def enqueue(node: Node) -> None:
+        if node.graph is not None and node is node.graph.exit:  # what a branch returns is what the If gives
+            node = node.graph.owner or node
         if node not in queued and (place := _place(node)) is not None:
             queued.add(node)
             heappush(waiting, (place, len(queued), node))
@@ -45,8 +47,6 @@ def update_types(nodes: Iterable[Node], editor: Editor) -> int:
         for value in _better(node, editor):
             learned += 1
             for reader in value.users:
-                if reader.graph is not None and reader is reader.graph.exit:
-                    reader = reader.graph.owner or reader
                 enqueue(reader)
     return learned
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, final
 
 from graphopt.infer import elements
@@ -16,6 +16,7 @@ ASKED: Final = frozenset({
 })  # fmt: skip
 FINDS: Final = frozenset({"Compress", "NonMaxSuppression", "NonZero", "StringSplit", "Unique"})  # how much they give depends on data
 SIZED: Final = frozenset({"Shape", "Size"})
+_NOT_FOLDED: Final = "but its result is too big to store, or no fold knows it"
 
 
 @final
@@ -32,6 +33,9 @@ class Dependence:
             return self
         return Dependence(self.sizes | other.sizes, self.inputs | other.inputs, self.nodes | other.nodes)
 
+    def __and__(self, other: Dependence) -> Dependence:
+        return Dependence(self.sizes & other.sizes, self.inputs & other.inputs, self.nodes & other.nodes)
+
     def __str__(self) -> str:
         sizes = "the size" if len(self.sizes) == 1 else "the sizes"
         parts = ((sizes, self.sizes), ("the values of", self.inputs), ("what comes out of", self.nodes))
@@ -44,11 +48,15 @@ NOTHING: Final = Dependence()
 @final
 @dataclass(frozen=True, slots=True)
 class Remaining:
-    """One node that is still there: the sentence that says why, and the sizes that, once frozen, would remove it (none: no flag can)."""
+    """One node that is still there: the sentence that says why, and the sizes that, once frozen, would remove it (none: no flag can).
+
+    `provided`: what must be so besides, as a Loop must then run at most once.
+    """
 
     node: Node
     reason: str
     freeze: tuple[str, ...] = ()
+    provided: str = ""
 
     @property
     def flag(self) -> str:
@@ -56,7 +64,9 @@ class Remaining:
         return "--freeze " + ",".join(f"{name}=..." for name in self.freeze) if self.freeze else ""
 
     def __str__(self) -> str:
-        return f"{self.reason}; {self.flag} would remove it" if self.freeze else f"{self.reason}; no flag removes it"
+        if not self.freeze:
+            return f"{self.reason}; no flag removes it"
+        return f"{self.reason}; {self.flag} would remove it{', provided that ' if self.provided else ''}{self.provided}"
 
 
 def remaining(model: Model) -> list[Remaining]:
@@ -78,6 +88,10 @@ class _Survey:
     sources: dict[str, Dependence] = field(default_factory=dict)  # a symbol that stands for one value's size -> what decides that size
 
     def __post_init__(self) -> None:
+        for function in self.model.functions.values():
+            for value in function.graph.inputs:
+                self.known[value] = Dependence(inputs=frozenset({f"{value.name} of {function.name}"}))
+            self.graph(function.graph)
         graph = self.model.graph
         for value in graph.inputs:
             self.known[value] = Dependence(inputs=frozenset({value.name}))
@@ -141,7 +155,8 @@ class _Survey:
             return NOTHING
         if value.shape is None:
             return self.known.get(value, NOTHING)
-        return self.of_sizes(value.shape)
+        found = self.of_sizes(value.shape)
+        return found | self.known.get(value, NOTHING) if None in value.shape else found
 
     def of_sizes(self, sizes: tuple[Size, ...]) -> Dependence:
         found = NOTHING
@@ -156,7 +171,7 @@ class _Survey:
         if node.op in SIZED:
             return self.of_shape_node(node)
         if node.op == "If":
-            return self.decided(node, self.of_value(node.input(0)), "which branch it takes")
+            return self.decided(node, self.of_value(node.input(0)), "which branch it takes", "but it could not be inlined")
         if node.op in ("Loop", "Scan"):
             return self.looped(node)
         if node.op in FINDS:
@@ -174,17 +189,19 @@ class _Survey:
 
     def read_of(self, node: Node) -> Dependence:
         """What decides the sizes that the readers of a Shape take from it."""
+        whole = self.of_shape(node.input(0))
         taken = [elements(reader.output) for reader in node.output.users if len(reader.outputs) == 1]
         if len(taken) < len(node.output.users) or any(held is None or None in held for held in taken):
-            return self.of_shape(node.input(0))
-        return self.of_sizes(tuple(size for held in taken for size in held or ()))
+            return whole
+        found = self.of_sizes(tuple(size for held in taken for size in held or ()))
+        return whole & found if whole & found != NOTHING else whole  # a reader may have sizes from elsewhere too
 
     def of_value(self, value: Value | None) -> Dependence:
         return NOTHING if value is None else self.known.get(value, NOTHING)
 
-    def decided(self, node: Node, depends: Dependence, what: str) -> Remaining:
+    def decided(self, node: Node, depends: Dependence, what: str, though: str = _NOT_FOLDED) -> Remaining:
         if depends == NOTHING:
-            return Remaining(node, f"{name_of(node)}: {what} is known, but its result is too big to store, or no fold knows it")
+            return Remaining(node, f"{name_of(node)}: {what} is known, {though}")
         return Remaining(node, f"{name_of(node)}: {what} depends on {depends}", frozen_by(depends))
 
     def looped(self, node: Node) -> Remaining:
@@ -195,7 +212,8 @@ class _Survey:
         depends = self.of_value(count) | self.of_value(condition)
         if depends == NOTHING and rounds and isinstance(rounds[0], int):
             return Remaining(node, f"{name_of(node)} may run {rounds[0]} times; only a Loop of at most one round is inlined")
-        return self.decided(node, depends, "how often it runs")
+        found = self.decided(node, depends, "how often it runs")
+        return replace(found, provided="it then runs at most once") if found.freeze else found
 
 
 def frozen_by(depends: Dependence) -> tuple[str, ...]:

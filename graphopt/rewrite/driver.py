@@ -39,6 +39,14 @@ def _index(rules: tuple[Rule, ...], opsets: tuple[tuple[str, int], ...]) -> Rule
     return RuleIndex(rules, dict(opsets))
 
 
+def _is_in_model(node: Node) -> bool:
+    """Whether neither a node nor one of those around it was erased: what a Loop's body held goes with the Loop."""
+    graph = node.graph
+    while graph is not None and graph.owner is not None:
+        graph = graph.owner.graph
+    return graph is not None
+
+
 @final
 class _Run(Listener):
     """One run to a fixpoint: the worklist, kept current by listening to the edits."""
@@ -80,7 +88,7 @@ class _Run(Listener):
         while self.queue:
             node = self.queue.popleft()
             self.queued.discard(node)
-            if node.graph is not None:
+            if _is_in_model(node):
                 self.visit(node)
             if len(self.applied) > limit:
                 raise self.endless()
