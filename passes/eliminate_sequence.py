@@ -11,7 +11,6 @@ from graphopt.patterns.sequence import (
     concat_from_construct,
     erase_from_construct,
     insert_into_construct,
-    insert_into_empty,
     sequence_at_construct,
     sequence_length_of_construct,
     sequence_length_of_empty,
@@ -37,8 +36,7 @@ class EliminateSequence(RulePass):
         concat_from_construct,
         insert_into_construct,
         erase_from_construct,
-        insert_into_empty,
-        sequence_length_of_empty,
+            sequence_length_of_empty,
         split_to_construct,
     )
 

@@ -30,15 +30,9 @@ class InlineLoop(Pass):
     name: ClassVar[str] = "inline-loop"
 
     def run(self, graph: Graph, context: Context) -> int:
-        """Inline in this graph and the graphs inside it, outer loops first, so that each node moves once."""
-        inliner, changes = Inliner(graph, context.editor), 0
-        for inner in graph.walk():
-            before = inner.exit
-            while (node := before.next) is not inner.exit and node is not None:
-                if node.op == "Loop" and self.inline(node, inliner, context):
-                    changes += 1  # next comes what has been moved
-                else:
-                    before = node
+        """Inline in this graph and the graphs inside it."""
+        inliner = Inliner(graph, context.editor)
+        changes = inliner.everywhere("Loop", lambda node: self.inline(node, inliner, context))
         context.stale |= changes > 0
         return changes
 

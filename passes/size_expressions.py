@@ -128,6 +128,7 @@ class _Search:
 
     @property
     def opset(self) -> int:
+        """The version of the default domain at the place."""
         return 0 if self.at.graph is None else self.at.graph.opsets.get("", 0)
 
     def vector(self, contents: Contents) -> Answer | None:
@@ -151,6 +152,7 @@ class _Search:
         return min((answer for answer in found if answer is not None), key=cost, default=None)
 
     def there(self, shape: tuple[int, ...], contents: Contents) -> Value | None:
+        """A value that holds just this already."""
         value = self.sizes.made.get((DType.int64, shape, contents))
         return value if value is not None and self.may_use(value) else None
 
@@ -174,10 +176,12 @@ class _Search:
         return []
 
     def shape(self, value: Value) -> Answer:
+        """The whole Shape of a value, made already or to be made."""
         known = self.sizes.shapes.get(value)
         return known if known is not None and self.may_use(known) else Draft("Shape", (value,))
 
     def window(self, contents: Contents) -> Answer | None:
+        """A part of a value's shape that holds these sizes in a row."""
         best: Answer | None = None
         for value, place, axis in self.sources(contents):
             shape, start = value.shape or (), axis - place
@@ -196,6 +200,7 @@ class _Search:
         return best
 
     def picked(self, contents: Contents, *, is_scalar: bool = False) -> Answer | None:
+        """Elements of one value's shape, in whatever order."""
         best: Answer | None = None
         for value, _, _ in self.sources(contents):
             shape = value.shape or ()
@@ -252,6 +257,7 @@ class _Search:
         return Draft("Add", (total, (size.constant,) if rank else size.constant))
 
     def product(self, product: Product, coefficient: int, rank: int) -> Answer | None:
+        """A product of factors and a number."""
         total: Answer | None = None
         for factor in product:
             answer = self.factor(factor, rank)
@@ -263,16 +269,18 @@ class _Search:
         return Draft("Mul", (total, (coefficient,) if rank else coefficient))
 
     def factor(self, factor: Factor, rank: int) -> Answer | None:
+        """A symbol, a quotient or a minimum."""
         if isinstance(factor, str):
             return self.vector((Dim.symbol(factor),)) if rank else self.scalar(Dim.symbol(factor))
         operands = (factor.numerator, factor.divisor) if isinstance(factor, Floor) else factor.operands
-        answers = [self.any(operand, rank) for operand in operands]
+        answers = [self.operand(operand, rank) for operand in operands]
         if any(answer is None for answer in answers) or self.opset < INTEGER_MINIMUM:
             return None
         # A Floor's numerator is never below 0, so Div, which rounds towards 0, rounds down.
         return Draft("Div" if isinstance(factor, Floor) else "Min", tuple(answer for answer in answers if answer is not None))
 
-    def any(self, size: Size, rank: int) -> Answer | tuple[int, ...] | int | None:
+    def operand(self, size: Size, rank: int) -> Answer | tuple[int, ...] | int | None:
+        """A number, or the cheapest way to a size."""
         if isinstance(size, int):
             return (size,) if rank else size
         return self.vector((size,)) if rank else self.scalar(size)

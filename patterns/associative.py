@@ -46,7 +46,10 @@ def bits_of_two_constants(m: Match, x: Value, c: Value, d: Value) -> Value | Dec
 
 @rule(any_of(*map(chain, BOUNDS)), dtype=NUMERIC, keeps_type=True)
 def bounds_of_two_constants(m: Match, x: Value, c: Value, d: Value) -> Value | Declined:
-    """Max(Max(x, c), d)  ->  Max(x, max(c, d))                 Min likewise; c and d: no NaN, which runtimes treat differently."""
+    """Max(Max(x, c), d)  ->  Max(x, max(c, d))                 Min likewise
+
+    c and d: no NaN, which runtimes treat differently, and no float 0, for of +0 and -0 either may come out.
+    """
     return gathered(m, x, c, d, BOUNDS, unordered)
 
 
@@ -116,7 +119,7 @@ def unordered(one: Array, other: Array) -> str:
         return ""
     if np.isnan(one).any() or np.isnan(other).any():
         return "a NaN"
-    return "zeros of either sign" if len({*np.signbit(one[one == 0]).tolist(), *np.signbit(other[other == 0]).tolist()}) > 1 else ""
+    return "a zero, beside which x may be the zero of the other sign," if (one == 0).any() or (other == 0).any() else ""
 
 
 def opposed(one: Array, other: Array) -> str:

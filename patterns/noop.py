@@ -192,12 +192,23 @@ def concat_of_one(m: Match, x: Value) -> Value:
     return x
 
 
+def same_beside(one: Value, other: Value, axis: int) -> bool:
+    """Whether two values provably have the same sizes along all axes but one."""
+    if one.shape is None or other.shape is None or len(one.shape) != len(other.shape):
+        return False
+    beside = [pair for place, pair in enumerate(zip(one.shape, other.shape, strict=True)) if place != axis % len(one.shape)]
+    return all(size is not None and size == wanted for size, wanted in beside)
+
+
 @rule(op.Concat(rest("xs"), axis=attr("axis")), keeps_type=True)
 def concat_without_empty(m: Match, xs: tuple[Value, ...], axis: int) -> Value | Declined:
     """Concat(x, e, y)  ->  Concat(x, y)               e: of extent 0 along the axis; one operand stays whatever it is."""
     kept = [value for value in xs if dimension(value.shape, axis) != 0] or [xs[0]]
-    if len(kept) == len(xs):
+    gone = [value for value in xs if value not in kept]
+    if not gone:
         return m.no("no operand is known to be empty along axis {}", axis)
+    if any(not same_beside(value, kept[0], axis) for value in gone):  # the operator forbids it, some runtimes let an empty operand decide
+        return m.no("an empty operand is not known to have the sizes of {} along the other axes", kept[0])
     return kept[0] if len(kept) == 1 else m.op.Concat(*kept, axis=axis)
 
 

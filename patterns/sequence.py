@@ -68,14 +68,38 @@ INSERTED = models(
 )
 
 
-@rule(op.SequenceInsert(construct, x, position), keeps_type=True, examples=INSERTED)
-def insert_into_construct(m: Match, xs: tuple[Value, ...], x: Value, position: Value | None) -> Value | Declined:
-    """SequenceInsert(SequenceConstruct(a, b), x, i)  ->  SequenceConstruct(a, x, b)       without i: at the end."""
-    held = (len(xs),) if position is None else numbers(position)
-    if held is None or len(held) != 1 or not -len(xs) <= held[0] <= len(xs):
-        return m.no("position {} of {} tensors", held, len(xs))
-    at = held[0] if held[0] >= 0 else held[0] + len(xs)
-    return m.op.SequenceConstruct(*xs[:at], x, *xs[at:])
+FIRST = models(
+    "float[A,B] y",
+    *(f"s = SequenceEmpty() t = SequenceInsert(s, z{at}) y = ConcatFromSequence<axis = 0>(t)" for at in ("", ", zero")),
+    """s = SequenceEmpty() t = SequenceInsert(s, z) u = SequenceInsert(t, x, zero) v = SequenceInsert(u, z)
+    y = ConcatFromSequence<axis = 0>(v)""",
+)
+
+
+@rule(op.SequenceInsert(tensor("sequence"), x, position), keeps_type=True, examples=lambda: (*INSERTED(), *FIRST()))
+def insert_into_construct(m: Match) -> Value | Declined:
+    """SequenceInsert(SequenceConstruct(a, b), x, i)  ->  SequenceConstruct(a, x, b)       without i: at the end.
+
+    A chain of them at once, down to a SequenceConstruct or a SequenceEmpty: one after the other would build long ones again and again.
+    """
+    readers = list(m.root.output.users)
+    if len(readers) == 1 and readers[0].op == "SequenceInsert" and readers[0].graph is m.graph and readers[0].inputs[0] is m.root.output:
+        return m.no("the SequenceInsert that reads it takes it in")
+    steps: list[Node] = []
+    node: Node | None = m.root
+    while node is not None and node.op == "SequenceInsert" and node.graph is m.graph:
+        steps.append(node)
+        node = node.inputs[0].producer if node.inputs[0] is not None else None
+    if node is None or node.graph is not m.graph or node.op not in ("SequenceConstruct", "SequenceEmpty"):
+        return m.no("what {} starts with is not known", m.root)
+    held = list(node.inputs)
+    for step in reversed(steps):
+        given = step.input(2)
+        at = (len(held),) if given is None else numbers(given)
+        if at is None or len(at) != 1 or not -len(held) <= at[0] <= len(held):
+            return m.no("position {} of {} tensors", at, len(held))
+        held.insert(at[0] if at[0] >= 0 else at[0] + len(held), step.inputs[1])
+    return m.op.SequenceConstruct(*held)
 
 
 ERASED = models(
@@ -94,20 +118,6 @@ def erase_from_construct(m: Match, xs: tuple[Value, ...], position: Value | None
     if chosen is None or len(xs) == 1:
         return m.no("position {} of {} tensors", position and numbers(position), len(xs))
     return m.op.SequenceConstruct(*xs[:chosen], *xs[chosen + 1 :])
-
-
-FIRST = models(
-    "float[A,B] y",
-    *(f"s = SequenceEmpty() t = SequenceInsert(s, z{at}) y = ConcatFromSequence<axis = 0>(t)" for at in ("", ", zero")),
-)
-
-
-@rule(op.SequenceInsert(op.SequenceEmpty().kept(), x, position), keeps_type=True, examples=FIRST)
-def insert_into_empty(m: Match, x: Value, position: Value | None) -> Value | Declined:
-    """SequenceInsert(SequenceEmpty(), x)  ->  SequenceConstruct(x)                        i: 0 or absent."""
-    if position is not None and numbers(position) != (0,):
-        return m.no("position {} of no tensors", numbers(position))
-    return m.op.SequenceConstruct(x)
 
 
 @rule(op.SequenceLength(op.SequenceEmpty().kept()), examples=models("int64 n", "s = SequenceEmpty() n = SequenceLength(s)"))

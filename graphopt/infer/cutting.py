@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from graphopt.infer.call import InferenceRule, NotKnown, TooHard, Types, axis_of, data, integer, one, shape_of
+from graphopt.infer.call import InferenceRule, NotKnown, TooHard, Types, axis_of, data, integer, one, shape_of, tensor
 from graphopt.infer.elements import constant_ints, elements
-from graphopt.infer.shapes import add, bounds, ceil_divide, floor_divide, is_size, maximum, minimum, multiply, subtract
+from graphopt.infer.shapes import add, bounds, ceil_divide, floor_divide, is_size, join, maximum, minimum, multiply, subtract
 from graphopt.ir.dim import Dim, Size
 from graphopt.ir.graph import Node
 from graphopt.ir.types import SequenceType, TensorType, Type
@@ -140,6 +140,15 @@ def _common_part(node: Node, extent: Size) -> Size:
     return size if multiply(floor_divide(extent, size), size) == extent else None
 
 
+def sequence_construct(node: Node) -> Types:
+    """SequenceConstruct(x, ...): a sequence of what all have in common."""
+    element = tensor(node.inputs[0]) if node.inputs else None
+    found: Type | None = element
+    for value in node.inputs:
+        found = join(found, tensor(value))
+    return (SequenceType(found),)
+
+
 def sequence_at(node: Node) -> Types:
     """SequenceAt(s, place): the element itself where its maker is seen, else what all elements have in common."""
     sequence, place = node.input(0), constant_ints(node.input(1))
@@ -165,6 +174,7 @@ def _element(maker: Node | None, place: int) -> Type | None:
 
 RULES: dict[str, InferenceRule] = {
     "SequenceAt": sequence_at,
+    "SequenceConstruct": sequence_construct,
     "Slice": slice_,
     "Split": split,
     "SplitToSequence": split_to_sequence,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import final
 
@@ -23,6 +23,21 @@ class Inliner:
 
     def __init__(self, root: Graph, editor: Editor) -> None:
         self.root, self.editor = root, editor
+
+    def everywhere(self, op: str, inline: Callable[[Node], bool]) -> int:
+        """Ask for each node of an operator under the root whether it was inlined; what was moved out is asked next. Returns how many were.
+
+        Outer ones first, so that each node moves once.
+        """
+        changes = 0
+        for graph in self.root.walk():
+            before = graph.exit
+            while (node := before.next) is not graph.exit and node is not None:
+                if node.op == op and inline(node):
+                    changes += 1
+                else:
+                    before = node
+        return changes
 
     def refusal(self, inner: Graph) -> str | None:
         """Why what stands in a subgraph cannot stand around it; None when it can."""
