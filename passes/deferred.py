@@ -10,9 +10,11 @@ import numpy as np
 
 from graphopt.infer import CannotEvaluate, evaluate, infer_node
 from graphopt.ir import FileSlice, Function, Graph, Node, Storage, Tensor, TensorType, Value, element_count
+from graphopt.ir.tensor import Array
 
 LARGE: Final = 1 << 20  # from here on a tensor is worth the trouble
 PIECE: Final = 4 << 20
+TILE: Final = 128  # rows and columns that are transposed at once: both sides fit into the cache
 SAME_BYTES: Final = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})  # the result is the operand, seen otherwise
 PAGES: Final = 1 << 16  # fewer bytes of a file than this may stay in memory: giving them back costs more
 
@@ -52,11 +54,18 @@ class Transposed:
         target = result.transpose(np.argsort(perm))  # looks like the source
         rows = source.shape[0]
         stride = source.nbytes // rows
-        step = max(1, PIECE // max(1, stride))
+        step = TILE if len(perm) == 2 else max(1, PIECE // max(1, stride))
         for start in range(0, rows, step):
-            target[start : start + step] = array[start : start + step]
+            fill(target[start : start + step], array[start : start + step])
             release(source.storage, start * stride, min(step, rows - start) * stride)
         return result.reshape(-1).view(np.uint8).data.toreadonly()
+
+
+def fill(target: Array, source: Array) -> None:
+    """Assign, of matrices a few columns at a time."""
+    width = TILE if source.ndim == 2 else source.shape[-1]
+    for start in range(0, source.shape[-1], width):
+        target[..., start : start + width] = source[..., start : start + width]
 
 
 def pieces(storage: Storage) -> Iterator[memoryview]:

@@ -8,10 +8,13 @@ import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from graphopt.errors import ModelError
 from graphopt.ir.tensor import FileSlice, MappedFile, Storage
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 try:
     import fcntl
@@ -21,6 +24,7 @@ except ImportError:  # Windows: nothing to lock with, so nothing is ever swept a
 _CHUNK = 1 << 23
 _OPEN = 64  # source files open at a time: a model may have one for each tensor
 _GATHER = 1 << 16  # smaller pieces are collected and written together
+_BEHIND = 1 << 26  # bigger tensors would take too much memory, were two of them there at once
 _NOT_HERE = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF, errno.ETXTBSY})
 _ADVICE = {
     errno.ENOSPC: "free some space or choose another disk",
@@ -54,13 +58,18 @@ def refuse_unwritable(target: Path) -> None:
 
 @final
 class Sink:
-    """Writes to one open file. What lies in files is copied by the system, the rest is written piece by piece."""
+    """Writes to one open file. What lies in files is copied by the system, the rest is written piece by piece.
+
+    Of tensors that are computed when asked for, one is written while the next is computed. Close it whatever happens.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._gathered: list[bytes | memoryview] = []
         self._size = 0
         self._sources: dict[MappedFile, int | None] = {}
+        self._writer: ThreadPoolExecutor | None = None
+        self._behind: Future[None] | None = None
         self.position = 0
 
     def write(self, piece: bytes | memoryview) -> None:
@@ -93,20 +102,47 @@ class Sink:
         view = storage.view()
         if len(view) != storage.nbytes:
             raise ModelError(f"a tensor promised {storage.nbytes} bytes and gave {len(view)}")
+        if _GATHER <= len(view) <= _BEHIND:
+            self.flush()
+            self._write_behind(view)
+            return
         self.write(view)
         self.flush()  # the view may keep much memory; it is dropped here
 
     def flush(self) -> None:
         """Hand what was gathered to the system."""
+        self._settle()
         pieces = self._gathered if self._size >= _CHUNK else [b"".join(self._gathered)]
         self._gathered, self._size = [], 0
         for piece in pieces:
-            left = memoryview(piece)
-            while left:
-                left = left[os.write(self._descriptor, left[:_CHUNK]) :]
+            self._put(piece)
 
     def close(self) -> None:
-        """Close the files that were copied from; not the one that was written."""
+        """Wait for what is being written, and close the files that were copied from; not the one that was written."""
+        if self._writer is not None:
+            self._writer.shutdown()
+        self._close_sources()
+
+    def _put(self, piece: bytes | memoryview) -> None:
+        left = memoryview(piece)
+        while left:
+            left = left[os.write(self._descriptor, left[:_CHUNK]) :]
+
+    def _write_behind(self, view: memoryview) -> None:
+        from concurrent.futures import ThreadPoolExecutor  # most models are written without
+
+        if self._writer is None:
+            self._writer = ThreadPoolExecutor(max_workers=1)
+        self._behind = self._writer.submit(self._put, view)
+        self.position += len(view)
+
+    def _settle(self) -> None:
+        """Wait for what is being written. Raises what went wrong there."""
+        behind, self._behind = self._behind, None
+        if behind is not None:
+            behind.result()
+
+    def _close_sources(self) -> None:
         for descriptor in self._sources.values():
             if descriptor is not None:
                 os.close(descriptor)
@@ -116,7 +152,7 @@ class Sink:
         """A descriptor to copy from; None when only the mapping is left."""
         if file not in self._sources:
             if len(self._sources) >= _OPEN:
-                self.close()
+                self._close_sources()
             self._sources[file] = file.reopen()
         return self._sources[file]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -59,8 +60,8 @@ def save(model: Model, path: str | os.PathLike[str], *, external_data: bool | No
         if is_special(target):
             if plan.beside:
                 raise ModelError(f"{target}: is no regular file, and external data need a place beside it; choose another path")
-            with target.open("wb", buffering=0) as file:
-                _write_model(Sink(file.fileno()), message, model, plan)
+            with target.open("wb", buffering=0) as file, closing(Sink(file.fileno())) as sink:
+                _write_model(sink, message, model, plan)
             return
         sweep(target)
         _save_beside(model, message, plan, target)
