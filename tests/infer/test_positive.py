@@ -11,6 +11,7 @@ from graphopt.infer import infer_model
 from graphopt.ir import Dim, DType, Model, TensorType
 from tests.passes.all_sizes import all_feeds, ran, session
 from tests.passes.models import needs_onnxruntime
+from tests.runtimes import HAS_OLD_RUNTIME
 
 HEAD = '<ir_version: 10, opset_import: ["" : 20, "own" : 1]>\ng '
 HELD = (
@@ -78,7 +79,7 @@ def test_claimed_where_a_run_would_fail(inputs: str, nodes: str, expected: str |
         if ran(model, ["y"], feeds) is not None:
             succeeds.update(name for name in names if sizes[name] == 0)
     assert not found & succeeds
-    if expected is not None:
+    if expected is not None and not (HAS_OLD_RUNTIME and "allowzero" in nodes):  # where -1 beside a 0 fails
         assert found == names - succeeds
 
 

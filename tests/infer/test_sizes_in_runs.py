@@ -16,6 +16,7 @@ from graphopt.infer.protos import to_node_proto
 from graphopt.infer.shapes import minimum
 from graphopt.ir import Dim, DType, Editor, Model, Node, Shape, Size, Tensor, TensorType, Value
 from graphopt.schema.spelling import spell
+from tests.runtimes import HAS_OLD_RUNTIME
 
 N, M = Dim.symbol("N"), Dim.symbol("M")
 MIN = minimum(N, 3)
@@ -248,6 +249,9 @@ RESHAPES: list[Any] = [
 ]
 
 
+CRASHING = {"ConvTranspose", "Einsum", "OneHot"}  # with sizes of 0, in older runtimes
+
+
 @pytest.mark.parametrize(("op", "inputs", "attributes", "expected"), [*WINDOWS, *CUTS, *MADE, *RESHAPES])
 def test_claims_hold_in_every_run(op: str, inputs: list[Value | None], attributes: dict[str, Any], expected: str | None) -> None:
     """`expected` is None where the claim is one of several forms of the same expression, but for being a claim."""
@@ -256,6 +260,8 @@ def test_claims_hold_in_every_run(op: str, inputs: list[Value | None], attribute
         assert None not in shapes[0]
     else:
         assert text(shapes[0]) == expected
+    if HAS_OLD_RUNTIME and op in CRASHING:
+        return  # the claim was made; no run can be asked
     runs = 0
     for n, m, actual in Runs(node):
         runs += 1

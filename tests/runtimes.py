@@ -1,0 +1,16 @@
+"""Which onnxruntime the tests meet: older ones are wrong, or crash, on calls that the newer ones take."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+
+def _is_below(*wanted: int) -> bool:
+    try:
+        found = version("onnxruntime")
+    except PackageNotFoundError:
+        return False
+    return tuple(map(int, found.split(".")[:2])) < wanted
+
+
+HAS_OLD_RUNTIME = _is_below(1, 24)
