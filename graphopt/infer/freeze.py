@@ -236,7 +236,7 @@ class _Plan:
 
     def _dynamic(self) -> str:
         found = list(self._open())
-        return f"; dynamic dimensions: {_listed(found)}" if found else "; all dimensions of the inputs are numbers"
+        return f"; dynamic dimensions: {_listed(found)}" if found else "; no other dimension of the inputs is dynamic"
 
 
 # ---- sizes and types

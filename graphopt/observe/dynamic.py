@@ -16,7 +16,8 @@ ASKED: Final = frozenset({
 })  # fmt: skip
 FINDS: Final = frozenset({"Compress", "NonMaxSuppression", "NonZero", "StringSplit", "Unique"})  # how much they give depends on data
 SIZED: Final = frozenset({"Shape", "Size"})
-_NOT_FOLDED: Final = "but its result is too big to store, or no fold knows it"
+_NOT_FOLDED: Final = "but stored it would make the file bigger, or no fold knows it"
+_GROWTH: Final = "-p 'level1, fold-constants{max-growth=1MiB}'"
 
 
 @final
@@ -50,13 +51,14 @@ NOTHING: Final = Dependence()
 class Remaining:
     """One node that is still there: the sentence that says why, and the sizes that, once frozen, would remove it (none: no flag can).
 
-    `provided`: what must be so besides, as a Loop must then run at most once.
+    `provided`: what must be so besides, as a Loop must then run at most once. `advice`: what helps where no frozen size does.
     """
 
     node: Node
     reason: str
     freeze: tuple[str, ...] = ()
     provided: str = ""
+    advice: str = ""
 
     @property
     def flag(self) -> str:
@@ -65,7 +67,7 @@ class Remaining:
 
     def __str__(self) -> str:
         if not self.freeze:
-            return f"{self.reason}; no flag removes it"
+            return f"{self.reason}; {self.advice or 'no flag removes it'}"
         return f"{self.reason}; {self.flag} would remove it{', provided that ' if self.provided else ''}{self.provided}"
 
 
@@ -176,7 +178,10 @@ class _Survey:
             return self.looped(node)
         if node.op in FINDS:
             return self.decided(node, self.of_inputs(node), "how much it finds")
-        return self.decided(node, self.of_inputs(node), "how much it makes")
+        found = self.decided(node, self.of_inputs(node), "how much it makes")
+        if found.freeze:
+            return replace(found, provided=f"the result is small, or the file may grow ({_GROWTH})")
+        return replace(found, advice=f"with {_GROWTH} it may be") if _NOT_FOLDED in found.reason else found
 
     def of_shape_node(self, node: Node) -> Remaining:
         value = node.input(0)

@@ -17,6 +17,7 @@ HELD = (
     "int64 i0 = {0}, int64 i1 = {1}, int64 i4 = {4}, int64 i9 = {9}, bool go = {1}, int64[1] one = {1}, int64[2] many = {5000, 5000}, "
     "float start = {0.0}"
 )
+PROVIDED = ", provided that the result is small, or the file may grow (-p 'level1, fold-constants{max-growth=1MiB}')"
 FREEZE, REMOVES, NO_FLAG = "--freeze ", "would remove it", "no flag removes it"
 OF_X = "the shape of %x"
 BRANCHES = "< then_branch = a () => (float[N] u) { u = Relu(x) }, else_branch = b () => (float[N] v) { v = Neg(x) } >"
@@ -45,7 +46,7 @@ REMOVED = [
         [
             f"Shape 's' reads {OF_X} (float32[N, S]), for Concat: it depends on the sizes N, S; --freeze N=...,S=... would remove it",
             "Shape 't' reads the shape of %w (float32[M]), for Concat: it depends on the size M; --freeze M=... would remove it",
-            "ConstantOfShape 'y': how much it makes depends on the sizes M, N, S; --freeze M=...,N=...,S=... would remove it",
+            "ConstantOfShape 'y': how much it makes depends on the sizes M, N, S; --freeze M=...,N=...,S=... would remove it" + PROVIDED,
         ],
     ),
     (
@@ -53,7 +54,7 @@ REMOVED = [
         "s = Shape(x) n = Gather(s, one) t = Concat<axis = 0>(n, n) y = ConstantOfShape(t)",
         [
             "Shape 'Shape' reads the shape of %x (float32[N, S]), for Gather: it depends on the size S; --freeze S=... would remove it",
-            "ConstantOfShape 'y': how much it makes depends on the size S; --freeze S=... would remove it",
+            "ConstantOfShape 'y': how much it makes depends on the size S; --freeze S=... would remove it" + PROVIDED,
         ],
     ),
     (
@@ -79,7 +80,7 @@ REMOVED = [
         "s = Shape(x) n = Gather(s, i0) y = Range(i0, n, i1)",
         [
             "Shape 's' reads the shape of %x (float32[N]), for Gather: it depends on the size N; --freeze N=... would remove it",
-            "Range 'y': how much it makes depends on the size N; --freeze N=... would remove it",
+            "Range 'y': how much it makes depends on the size N; --freeze N=... would remove it" + PROVIDED,
         ],
     ),
 ]  # fmt: skip
@@ -129,7 +130,8 @@ STAYING = [
      ["ConstantOfShape 'y': how much it makes depends on the values of x; no flag removes it"]),
     ("(int64 x) => (int64[] y)", "y = Range(i0, x, i1)", ["Range 'y': how much it makes depends on the values of x; no flag removes it"]),
     ("(float[2] x) => (float[] y)", "a = ConstantOfShape(many) y = Relu(a)",
-     ["ConstantOfShape 'a': how much it makes is known, but its result is too big to store, or no fold knows it; no flag removes it"]),
+     [("ConstantOfShape 'a': how much it makes is known, but stored it would make the file bigger, or no fold knows it; "
+       "with -p 'level1, fold-constants{max-growth=1MiB}' it may be")]),
     ("(float[N] x) => (float[] y)", "r = RandomNormalLike(x) k = NonZero(r) y = Cast<to = 1>(k)",
      ["NonZero 'k': how much it finds depends on the values of x and what comes out of RandomNormalLike 'r'; no flag removes it"]),
     ("(float[N,S] x, int64[K] k) => (int64[] y)", "a = Reshape(x, k) y = Shape(a)",
