@@ -6,6 +6,7 @@ from graphopt.infer import contents_arithmetic, contents_movement
 from graphopt.infer.call import NotKnown
 from graphopt.infer.contents_arithmetic import ContentsRule, fits
 from graphopt.infer.elements import KINDS, MOST_ELEMENTS, Block, Elements, elements
+from graphopt.infer.standing import standing_in
 from graphopt.ir.dim import element_count
 from graphopt.ir.graph import Graph, Node, Value
 from graphopt.schema import facts
@@ -24,11 +25,8 @@ def infer_contents(node: Node, graph: Graph | None = None) -> tuple[Elements | N
     of a local function: what its outputs hold for all callers. `graph` says where a node that is in no graph yet shall stand.
     """
     if node.graph is None and graph is not None:
-        node.graph = graph  # for the time of asking: the rules look up the opset there
-        try:
+        with standing_in(node, graph):
             return infer_contents(node)
-        finally:
-            node.graph = None
     nothing = (None,) * len(node.outputs)
     graph = node.graph
     if graph is None:

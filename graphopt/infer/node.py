@@ -7,6 +7,7 @@ from typing import Any
 from graphopt.infer import control, cutting, elementwise, making, matrices, movement, reshaping, resizing, windows
 from graphopt.infer.call import InferenceRule, NotKnown, TooHard, Types
 from graphopt.infer.shape_functions import function_for
+from graphopt.infer.standing import standing_in
 from graphopt.ir.attribute import Attribute
 from graphopt.ir.graph import DEFAULT_DOMAINS, Graph, Node, Value
 from graphopt.ir.tensor import Tensor
@@ -38,11 +39,8 @@ def infer_node(node: Node, graph: Graph | None = None) -> Types:
     is in no graph yet shall stand; without, nothing is known of such a node.
     """
     if node.graph is None and graph is not None:
-        node.graph = graph  # for the time of asking: the rules look up the opset there
-        try:
+        with standing_in(node, graph):
             return infer_node(node)
-        finally:
-            node.graph = None
     graph = node.graph
     if graph is None:
         return (None,) * len(node.outputs)

@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from onnx import parser
 
-import graphopt.io
-from graphopt.infer import infer_model
 from graphopt.ir import Model
+from tests.infer import inferring
+from tests.infer.inferring import Warnings
 
 HEAD = '<ir_version: 10, opset_import: ["" : 20, "custom" : 1]>'
 
 
-class Warnings:
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.messages: list[str] = []
-
-    def warned(self, source: str, message: str) -> None:
-        self.messages.append(message)
-
-
 def inferred(text: str, warnings: Warnings | None = None) -> Model:
-    model = graphopt.io.load(parser.parse_model(HEAD + text))
-    infer_model(model, warnings)
-    return model
+    return inferring.inferred(HEAD + text, warnings)
 
 
 def outputs(text: str) -> list[str]:

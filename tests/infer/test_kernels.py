@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -16,10 +15,8 @@ from graphopt.infer import CannotEvaluate, evaluate, infer_node
 from graphopt.infer.protos import to_node_proto
 from graphopt.infer.shapes import contradicts
 from graphopt.infer.trust import UNTRUSTED_KERNELS
-from graphopt.ir import DType, Editor, Model, Node, Tensor, TensorType
-from graphopt.schema import facts
-from graphopt.schema.spelling import CannotSpell, spell
-from graphopt.schema.versions import OLDEST
+from graphopt.ir import DType, Node, Tensor, TensorType
+from tests.infer.kernel_calls import node_of, versions_of
 from tests.infer.kernel_cases import Call, calls
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="the results are compared with onnxruntime's")
@@ -38,29 +35,12 @@ class Trial(NamedTuple):
     results: list[Any] | None
 
 
-def versions_of(op: str) -> Iterator[int]:
-    """One opset for each version of an operator."""
-    known = ((opset, facts.of("", op, opset)) for opset in range(OLDEST, NEWEST + 1))
-    for _, group in itertools.groupby(known, key=lambda pair: pair[1]):
-        opset, found = next(group)
-        if found is not None:
-            yield opset
-
-
 def trials(seed: int) -> Iterator[Trial]:
     for one in calls(seed):
-        for opset in versions_of(one.op):
-            model = Model(opsets={"": opset})
-            editor = Editor(model)
-            given = [None if x is None else editor.add_constant(model.graph, Tensor.of(x)) for x in one.inputs]
-            try:
-                node = spell(one.op, given, one.attributes, model.graph, outputs=one.outputs)
-            except CannotSpell:
+        for opset in versions_of(one.op, NEWEST):
+            node = node_of(one, opset)
+            if node is None:
                 continue
-            for value in node.inputs:
-                if value is not None and value.graph is None:
-                    editor.adopt_initializer(model.graph, value)
-            editor.insert(node, model.graph)
             inputs = [None if value is None else value.const for value in node.inputs]
             yield Trial(one, opset, node, inputs, run(node, opset, inputs))
 

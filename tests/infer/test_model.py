@@ -8,24 +8,9 @@ from onnx import parser
 import graphopt.io
 from graphopt.infer import infer_model, infer_node
 from graphopt.ir import Dim, Model, SequenceType, TensorType, Value
+from tests.infer.inferring import Warnings, inferred
 
 N = Dim.symbol("N")
-
-
-class Warnings:
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.messages: list[str] = []
-
-    def warned(self, source: str, message: str) -> None:
-        self.messages.append(message)
-
-
-def inferred(text: str, warnings: Warnings | None = None) -> Model:
-    model = graphopt.io.load(parser.parse_model(text))
-    infer_model(model, warnings)
-    return model
 
 
 def value(model: Model, name: str) -> Value:
