@@ -51,10 +51,10 @@ def _concat(node: Node) -> Contents:
 
 def _gather(node: Node) -> Contents:
     """Gather(x, indices): where an index is not known, neither is what it picks."""
-    picked = elements(node.inputs[1])
-    if picked is not None and len(picked) == 1 and isinstance(picked[0], int) and shape_of(node.inputs[0]) is not None:
-        held = elements(node.inputs[0])
-        if held is not None and node.inputs[0].rank == 1:  # type: ignore[union-attr]  # it has a shape
+    source, picked = node.input(0), elements(node.input(1))
+    if source is not None and source.rank == 1 and picked is not None and len(picked) == 1 and isinstance(picked[0], int):
+        held = elements(source)
+        if held is not None:
             return ((held[picked[0]],),)
     data, wanted = block(node.input(0)), block(node.input(1))
     axis = axis_of(integer(node, "axis"), data.ndim)

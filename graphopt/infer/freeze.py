@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias, final
+from typing import SupportsIndex, TypeAlias, final
 
 from graphopt.errors import SpecError
 from graphopt.infer.model import Listener
@@ -244,8 +244,8 @@ class _Plan:
 
 def _number(size: object, what: str) -> int:
     try:
-        number = -1 if isinstance(size, bool) else operator.index(size)  # type: ignore[arg-type]  # what is no integer raises
-    except TypeError:
+        number = operator.index(size) if isinstance(size, SupportsIndex) and not isinstance(size, bool) else -1
+    except TypeError:  # an array of several
         number = -1
     if not 0 <= number < 1 << 63:  # what a dimension in the file can hold
         raise SpecError(f"{what} must be a whole number from 0 on, not {size!r}")

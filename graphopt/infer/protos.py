@@ -5,19 +5,13 @@ from __future__ import annotations
 import onnx
 
 from graphopt.infer.call import NotKnown
+from graphopt.io.attributes import write_kind, write_plain
 from graphopt.io.types import type_from_proto, type_to_proto
-from graphopt.ir.attribute import Attribute, AttributeKind
+from graphopt.ir.attribute import Attribute, Opaque
 from graphopt.ir.dim import Dim, Size
 from graphopt.ir.graph import Node
 from graphopt.ir.tensor import Strings, Tensor
 from graphopt.ir.types import OptionalType, SequenceType, SparseTensorType, TensorType, Type
-
-_LISTS = {
-    AttributeKind.floats: "floats",
-    AttributeKind.ints: "ints",
-    AttributeKind.strings: "strings",
-    AttributeKind.tensors: "tensors",
-}
 
 
 def to_node_proto(node: Node) -> onnx.NodeProto:
@@ -41,31 +35,17 @@ def to_tensor_proto(tensor: Tensor, name: str = "") -> onnx.TensorProto:
 
 
 def _attribute(name: str, attribute: Attribute) -> onnx.AttributeProto:
-    value, kind = attribute.value, attribute.kind
-    if value is None:
+    value = attribute.value
+    if value is None or isinstance(value, Opaque) or attribute.graphs():
         raise NotKnown
     message = onnx.AttributeProto(name=name)
-    message.type = int(kind)  # type: ignore[assignment]  # an enumerator is an int
-    if kind is AttributeKind.float:
-        message.f = value  # type: ignore[assignment]  # the kind says so
-    elif kind is AttributeKind.int:
-        message.i = value  # type: ignore[assignment]  # the kind says so
-    elif kind is AttributeKind.string:
-        message.s = _bytes(value)
-    elif isinstance(value, Tensor):
+    write_kind(message, attribute.kind)
+    if isinstance(value, Tensor):
         message.t.CopyFrom(to_tensor_proto(value))
-    elif kind is AttributeKind.type:
-        message.tp.CopyFrom(type_to_proto(value))  # type: ignore[arg-type]  # the kind says so
-    elif kind in _LISTS and isinstance(value, tuple):
-        items = [to_tensor_proto(item) if isinstance(item, Tensor) else _bytes(item) if isinstance(item, str) else item for item in value]
-        getattr(message, _LISTS[kind]).extend(items)
-    else:
-        raise NotKnown
+    elif isinstance(value, tuple):
+        message.tensors.extend(to_tensor_proto(item) for item in value if isinstance(item, Tensor))
+    write_plain(message, attribute)
     return message
-
-
-def _bytes(text: object) -> bytes:
-    return text if isinstance(text, bytes) else str(text).encode()
 
 
 def to_named_type(type: Type, symbols: dict[str, Size]) -> onnx.TypeProto:

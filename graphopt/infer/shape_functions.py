@@ -9,7 +9,7 @@ from graphopt.infer.call import Types
 from graphopt.ir.dim import Dim
 from graphopt.ir.dtype import DType
 from graphopt.ir.graph import DEFAULT_DOMAINS, Node
-from graphopt.ir.types import MapType, OpaqueType, OptionalType, SequenceType, SparseTensorType, TensorType
+from graphopt.ir.types import MapType, OpaqueType, OptionalType, SequenceType, SparseTensorType, TensorType, Type
 from graphopt.schema import facts
 from graphopt.schema.type_names import type_name
 
@@ -37,8 +37,8 @@ class ShapeFunction:
             answer = self._loaded()(node)
         except Exception as error:  # whatever a stranger's module or function raises
             return nothing, f"failed: {type(error).__name__}: {error}"
-        wrong = _wrong(node, answer)
-        return (nothing, wrong) if wrong else (tuple(answer), "")  # type: ignore[arg-type]  # `_wrong` looked
+        types = _types(node, answer)
+        return (nothing, types) if isinstance(types, str) else (types, "")
 
     def _loaded(self) -> Callable[[Node], object]:
         if self._function is None:
@@ -64,30 +64,34 @@ def function_for(node: Node) -> ShapeFunction | None:
     return _FUNCTIONS.get((node.domain, node.op_type)) if _FUNCTIONS else None
 
 
-def _wrong(node: Node, answer: object) -> str:
-    """Why an answer cannot be the types of a node's outputs; nothing when it can."""
+def _types(node: Node, answer: object) -> Types | str:
+    """The types of a node's outputs that an answer says; or why it cannot be that."""
     if not isinstance(answer, (tuple, list)):
         return f"answered {answer!r}, which is no tuple of types"
     if len(answer) != len(node.outputs):
         return f"answered {len(answer)} types for {len(node.outputs)} outputs"
     known = facts.of_node(node)
+    found: list[Type | None] = []
     for index, type in enumerate(answer):
         if type is None:
+            found.append(None)
             continue
-        if not _is_type(type):
+        if not isinstance(type, Type) or not _is_whole(type):
             return f"answered {type!r}, which is no type"
         formal = None if known is None else known.output(index)
         if formal is not None and formal.types and type_name(type) not in formal.types | {""}:
             return f"answered {type} for {formal.name}, which its plug-in says is one of {', '.join(sorted(formal.types))}"
-    return ""
+        found.append(type)
+    return tuple(found)
 
 
-def _is_type(type: object) -> bool:
+def _is_whole(type: object) -> bool:
+    """Whether what a stranger put into a type is what belongs there."""
     if isinstance(type, (TensorType, SparseTensorType)):
         dtype: object = type.dtype
         return isinstance(dtype, DType) and _is_shape(type.shape)
     if isinstance(type, (SequenceType, OptionalType)):
-        return type.element is None or _is_type(type.element)
+        return type.element is None or _is_whole(type.element)
     return isinstance(type, (MapType, OpaqueType))
 
 

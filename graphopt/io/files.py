@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,10 +17,8 @@ from graphopt.ir.tensor import FileSlice, MappedFile, Storage
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows: nothing to lock with, so nothing is ever swept away
-    fcntl = None  # type: ignore[assignment]  # Windows has none
 
 _CHUNK = 1 << 23
 _OPEN = 64  # source files open at a time: a model may have one for each tensor
@@ -256,7 +255,7 @@ def _create(target: Path) -> tuple[Path, int]:
     while True:
         path = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-        if fcntl is None:
+        if sys.platform == "win32":  # nothing to lock with, so nothing is ever swept away
             return path, descriptor
         with suppress(OSError):  # a file system without locks: nobody else can lock it either
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -267,7 +266,7 @@ def _create(target: Path) -> tuple[Path, int]:
 
 def sweep(target: Path) -> None:
     """Remove what runs left beside `target` that were killed while they wrote."""
-    if fcntl is None:
+    if sys.platform == "win32":
         return
     for path in target.parent.glob(f".{_escaped(target.name)}.????????.tmp"):
         with suppress(OSError):  # it is gone, or not ours to look at; nothing depends on it

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import onnx
-from google.protobuf.unknown_fields import UnknownFieldSet  # type: ignore[import-untyped]  # protobuf ships no types
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from graphopt.io.wire import to_varint
 from graphopt.ir.tensor import MappedFile, Storage

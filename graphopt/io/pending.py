@@ -31,7 +31,7 @@ def is_external(tensor: Tensor) -> bool:
 def write_tensor(message: onnx.TensorProto, tensor: Tensor, name: str | None) -> None:
     """Fill an empty message with a tensor, its bytes included; None keeps the name it was read with."""
     storage, origin = tensor.storage, tensor.origin
-    if (isinstance(storage, (InMessage, Missing)) and isinstance(origin, onnx.TensorProto)) or _keeps_strings(storage, origin):
+    if isinstance(origin, onnx.TensorProto) and (isinstance(storage, (InMessage, Missing)) or _keeps_strings(storage, origin)):
         message.CopyFrom(origin)
     else:
         write_header(message, tensor)
@@ -45,8 +45,8 @@ def write_tensor(message: onnx.TensorProto, tensor: Tensor, name: str | None) ->
         message.name = name
 
 
-def _keeps_strings(storage: Storage, origin: object) -> bool:
-    return isinstance(storage, Strings) and isinstance(origin, onnx.TensorProto) and len(origin.string_data) == len(storage.elements)
+def _keeps_strings(storage: Storage, origin: onnx.TensorProto) -> bool:
+    return isinstance(storage, Strings) and len(origin.string_data) == len(storage.elements)
 
 
 def write_header(message: onnx.TensorProto, tensor: Tensor) -> None:
@@ -100,7 +100,8 @@ class Pending:
 
     def keep_reference(self) -> None:
         """Say of external data what the model said before."""
-        self.message.CopyFrom(self.tensor.origin)
+        if isinstance(self.tensor.origin, onnx.TensorProto):  # as `is_external` has seen
+            self.message.CopyFrom(self.tensor.origin)
         if self.name is not None and self.message.name != self.name:
             self.message.name = self.name
 

@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
+from google.protobuf.message import DecodeError
 
 from graphopt.errors import ModelError, SpecError
 from graphopt.io import wire

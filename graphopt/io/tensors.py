@@ -209,4 +209,7 @@ def constant_tensor(attribute: Attribute) -> Tensor | None:
     if isinstance(attribute.value, Tensor):
         return attribute.value
     dtype = _SCALARS.get(attribute.kind)
-    return None if dtype is None or attribute.value is None else Tensor.of(attribute.value, dtype)  # type: ignore[arg-type]  # numbers or strings
+    value = attribute.value
+    if dtype is None or not isinstance(value, (int, float, str, bytes, tuple)):
+        return None
+    return Tensor.of([item for item in value if isinstance(item, (int, float, str, bytes))] if isinstance(value, tuple) else value, dtype)

@@ -10,12 +10,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import cache
-from typing import TypeAlias, final
+from typing import TYPE_CHECKING, TypeAlias, final
 
 import onnx
 
 from graphopt.errors import ModelError
 from graphopt.ir.tensor import Storage
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor
 
 BIG = 1024  # bytes from which a tensor stays outside of protobuf
 DEEPEST = 100  # protobuf's own limit on messages inside messages
@@ -48,11 +51,11 @@ def kinds_with_tensors(name: str = "ModelProto") -> Kinds:
     return _kinds(getattr(onnx, name).DESCRIPTOR, known)
 
 
-def _kinds(descriptor: object, known: dict[str, Kinds]) -> Kinds:
-    name = descriptor.name  # type: ignore[attr-defined]  # protobuf's descriptors come without types
+def _kinds(descriptor: Descriptor, known: dict[str, Kinds]) -> Kinds:
+    name = descriptor.name
     if name not in known:
         known[name] = {}
-        for part in descriptor.fields:  # type: ignore[attr-defined]  # as above
+        for part in descriptor.fields:
             if part.message_type is not None and part.message_type.name in _HOLD_TENSORS:
                 known[name][part.number] = _kinds(part.message_type, known)
     return known[name]
@@ -220,7 +223,7 @@ def _check(data: memoryview, start: int, end: int, descriptor: object, depth: in
         first = here
         key, here = varint(data, here, end)
         after = _skip(data, first, key, here, end)
-        part = descriptor.fields_by_number.get(key >> 3)  # type: ignore[attr-defined]  # protobuf's descriptors come without types
+        part = descriptor.fields_by_number.get(key >> 3)  # type: ignore[attr-defined]  # the published types leave this map out
         if key & 7 == 2 and part is not None and part.message_type is not None:
             length, payload = varint(data, here, end)
             _check(data, payload, payload + length, part.message_type, depth + 1)

@@ -7,6 +7,7 @@ from typing import final
 import onnx
 
 from graphopt.errors import ModelError
+from graphopt.io.attributes import write_kind, write_plain
 from graphopt.io.build import opsets_of
 from graphopt.io.declared import apply_sizes, refine_ports, write_ports
 from graphopt.io.origin import GraphOrigin, ModelOrigin, copy_without
@@ -208,7 +209,7 @@ class Writer:
         if isinstance(attribute.value, Opaque) and isinstance(attribute.value.origin, onnx.AttributeProto):
             message.CopyFrom(attribute.value.origin)
         message.name = name
-        message.type = int(attribute.kind)  # type: ignore[assignment]  # numbered as ONNX numbers them
+        write_kind(message, attribute.kind)
         if attribute.reference:
             message.ref_attr_name = attribute.reference
         else:
@@ -228,16 +229,9 @@ class Writer:
                     self.graph(message.graphs.add(), item)
                 elif isinstance(item, Tensor):
                     self._tensor(message.tensors.add(), item, None)
-                else:
-                    _PLURAL[attribute.kind](message).append(_encoded(item))
-        elif isinstance(value, float) or attribute.kind is AttributeKind.float:
-            message.f = value  # type: ignore[assignment]  # the kind says that it is a number
-        elif isinstance(value, int):
-            message.i = value
-        elif isinstance(value, (str, bytes)):
-            message.s = value.encode() if isinstance(value, str) else value
-        elif value is not None and not isinstance(value, Opaque):
-            message.tp.CopyFrom(type_to_proto(value))
+            write_plain(message, attribute)
+        else:
+            write_plain(message, attribute)
 
     def _tensor(self, message: onnx.TensorProto, tensor: Tensor, name: str | None, *, is_initializer: bool = False) -> None:
         if is_pending(tensor):
@@ -248,18 +242,6 @@ class Writer:
 
 _REBUILT = frozenset({"node", "initializer", "sparse_initializer", "input", "output", "value_info", "quantization_annotation"})
 _REBUILT_FUNCTION = frozenset({"node", "input", "output", "attribute", "attribute_proto", "opset_import", "value_info"})
-_PLURAL = {
-    AttributeKind.floats: lambda message: message.floats,
-    AttributeKind.ints: lambda message: message.ints,
-    AttributeKind.strings: lambda message: message.strings,
-    AttributeKind.types: lambda message: message.type_protos,
-}
-
-
-def _encoded(item: object) -> object:
-    if isinstance(item, str):
-        return item.encode()
-    return item if isinstance(item, (bytes, int, float)) else type_to_proto(item)  # type: ignore[arg-type]  # what is left are types
 
 
 def _is_heavy(node: Node) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import onnx
-from google.protobuf.message import DecodeError, EncodeError  # type: ignore[import-untyped]  # protobuf ships no types
+from google.protobuf.message import DecodeError, EncodeError
 from onnx import ModelProto
 
 from graphopt.errors import ModelError

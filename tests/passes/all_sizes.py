@@ -123,7 +123,8 @@ def _array(value: onnx.ValueInfoProto, numbers: dict[str, int]) -> npt.NDArray[A
 
 def operators(message: onnx.ModelProto) -> list[str]:
     """The operators of a model, subgraphs and functions included, but for Constant."""
-    return [op for graph in (message.graph, *message.functions) for op in _operators(graph.node)]
+    bodies = [message.graph.node, *(function.node for function in message.functions)]
+    return [op for nodes in bodies for op in _operators(nodes)]
 
 
 def _operators(nodes: Any) -> Iterator[str]:  # Any: protobuf's containers

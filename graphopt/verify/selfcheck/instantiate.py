@@ -225,8 +225,7 @@ _NUMBERED = {kind: int(kind) for kind in AttributeKind}
 
 
 def _attribute(name: str, attribute: Attribute) -> AttributeProto:
-    value = attribute.value
-    if isinstance(value, Tensor):
-        value = onnx.numpy_helper.from_array(value.numpy())
+    held = attribute.value
+    value = onnx.numpy_helper.from_array(held.numpy()) if isinstance(held, Tensor) else held
     made: AttributeProto = helper.make_attribute(name, value, attr_type=_NUMBERED[attribute.kind])
     return made

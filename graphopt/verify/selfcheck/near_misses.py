@@ -48,8 +48,8 @@ def _inner_values(case: Case, inner: tuple[str, ...]) -> Iterator[Case]:
         model.graph.output.append(ValueInfoProto(name="second_reader"))
         yield _changed(case, model, "second reader", f"{name} has a second reader")
         model = copy(case.model)
-        branches = {f"{which}_branch": _returning(name, which) for which in ("then", "else")}
-        model.graph.node.append(helper.make_node("If", ["condition"], ["captured"], **branches))
+        taken, other = _returning(name, "then"), _returning(name, "else")
+        model.graph.node.append(helper.make_node("If", ["condition"], ["captured"], then_branch=taken, else_branch=other))
         model.graph.initializer.append(helper.make_tensor("condition", TensorProto.BOOL, [], [True]))
         model.graph.output.append(ValueInfoProto(name="captured"))
         yield _changed(case, model, "captured by a subgraph", f"{name} is read from inside an If")

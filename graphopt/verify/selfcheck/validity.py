@@ -33,8 +33,9 @@ def check(model: ModelProto) -> ModelProto:
 
 def infer(model: ModelProto) -> ModelProto:
     """The model with all types that onnx infers. Raises Invalid."""
-    for graph in (model.graph, *model.functions):
-        _check_fatal(graph)
+    _check_fatal(model.graph)
+    for function in model.functions:
+        _check_fatal(function)
     try:
         return onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
     except (onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
