@@ -24,11 +24,10 @@ class CaptureLoopInvariants(Pass):
     def run(self, graph: Graph, context: Context) -> int:
         """Look at each Loop of this graph and the graphs inside it, outer ones first."""
         changes = 0
-        for inner in graph.walk():
-            for node in inner:
-                body = node.attribute("body") if node.op == "Loop" else None
-                if isinstance(body, Graph) and facts.of_node(node) is not None:
-                    changes += self.capture(node, body, context)
+        for node in context.editor.calls(graph, ("Loop",)):
+            body = node.attribute("body")
+            if isinstance(body, Graph) and facts.of_node(node) is not None:
+                changes += self.capture(node, body, context)
         context.stale |= changes > 0
         return changes
 

@@ -30,19 +30,13 @@ class ConvertSlicesToSplit(Pass):
     name: ClassVar[str] = "convert-slices-to-split"
 
     def run(self, graph: Graph, context: Context) -> int:
-        """Convert in this graph and the graphs inside it; linear in the nodes."""
-        if "Slice" not in context.editor.operators:
-            return 0
-        changes = 0
-        for inner in graph.walk():
-            groups: dict[tuple[Value, int], dict[Node, Part]] = {}
-            for node in inner:
-                if node.op == "Slice" and (found := part_of(node)) is not None:
-                    value, axis, part = found
-                    groups.setdefault((value, axis), {})[node] = part
-            for (value, axis), parts in groups.items():
-                changes += len(parts) > 1 and self.convert(value, axis, parts, context)
-        return changes
+        """Convert in this graph and the graphs inside it; linear in the Slices."""
+        groups: dict[tuple[Value, int, Graph | None], dict[Node, Part]] = {}
+        for node in context.editor.calls(graph, ("Slice",)):
+            if (found := part_of(node)) is not None:
+                value, axis, part = found
+                groups.setdefault((value, axis, node.graph), {})[node] = part
+        return sum(len(parts) > 1 and self.convert(value, axis, parts, context) for (value, axis, _), parts in groups.items())
 
     def convert(self, value: Value, axis: int, parts: dict[Node, Part], context: Context) -> bool:
         """Put a Split in the place of these Slices, if all agree."""

@@ -27,12 +27,12 @@ class LiftConstants(Pass):
         if not graph.holds_initializers:
             return 0
         changes = 0
-        for inner in graph.walk():
-            for node in inner:
-                if node.op != "Constant" or node.output.tensor is None or (inner.owner is not None and node.output.is_output):
-                    continue
-                if context.observer.may_apply(self.name, node):
-                    context.editor.make_constant(node, (node.output.tensor,))
-                    context.observer.applied(self.name, node, ())
-                    changes += 1
+        for node in context.editor.calls(graph, ("Constant",)):
+            inner = node.graph
+            if node.output.tensor is None or (inner is not None and inner.owner is not None and node.output.is_output):
+                continue
+            if context.observer.may_apply(self.name, node):
+                context.editor.make_constant(node, (node.output.tensor,))
+                context.observer.applied(self.name, node, ())
+                changes += 1
         return changes

@@ -14,9 +14,9 @@ from graphopt.io.tensors import TensorReader, constant_tensor
 from graphopt.io.types import type_from_proto
 from graphopt.ir.attribute import Attribute, AttributeKind, AttributeValue, Opaque
 from graphopt.ir.dtype import DType
-from graphopt.ir.edit import GAP
 from graphopt.ir.graph import DEFAULT_DOMAINS, Graph, Node, Value
 from graphopt.ir.model import Function, Model
+from graphopt.ir.positions import GAP
 from graphopt.ir.types import SparseTensorType, TensorType, Type
 
 Scope: TypeAlias = "dict[str, Value]"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import final
 
 from graphopt.errors import InternalError
 from graphopt.ir.attribute import Attribute
 from graphopt.ir.graph import Graph, Node, Value
 from graphopt.ir.model import Model
+from graphopt.ir.positions import GAP, make_room
 from graphopt.ir.tensor import Tensor
 from graphopt.ir.types import TensorType, Type
 
-GAP = 1 << 32  # room between the positions of two neighbours when a graph is (re)numbered
+_place = itemgetter(0, 1)
 
 
 class Listener:
@@ -44,20 +46,38 @@ class Editor:
     A node that is in no graph (just built, or erased) counts as no reader: building one changes nothing.
     """
 
-    __slots__ = ("_operators", "listener", "model", "unsettled")
+    __slots__ = ("_filed", "listener", "model", "unsettled")
 
     def __init__(self, model: Model, listener: Listener | None = None) -> None:
         self.model = model
         self.listener = listener
-        self._operators: set[str] | None = None
+        self._filed: dict[str, dict[Node, None]] | None = None
         self.unsettled: dict[Node, None] = {}  # nodes whose operands became better known: their types may be inferred again
 
-    @property
-    def operators(self) -> set[str]:
-        """The operators that the model calls, and perhaps some that it called before: what is not among them need not be looked for."""
-        if self._operators is None:
-            self._operators = {node.op for graph in self.model.graphs() for node in graph}
-        return self._operators
+    def calls(self, graph: Graph, ops: Iterable[str]) -> list[Node]:
+        """All calls of some operators in a graph and the graphs inside it, outer before inner, each graph in its order.
+
+        They are filed, not searched for: what it costs depends on how many there are and how many graphs, not on how many nodes.
+        """
+        filed = [calls for op in ops if (calls := self._file().get(op))]
+        if not filed:
+            return []
+        rank: dict[Graph | None, int] = {each: place for place, each in enumerate(graph.walk())}
+        found = [(place, node.position, node) for calls in filed for node in calls if (place := rank.get(node.graph)) is not None]
+        return [node for _, _, node in sorted(found, key=_place)]
+
+    def holds(self, node: Node) -> bool:
+        """Whether a node stands in the model: neither it nor one of those around it was erased."""
+        return node in self._file().get(node.op, ())
+
+    def _file(self) -> dict[str, dict[Node, None]]:
+        """All calls by operator; searched for once, then kept current."""
+        if self._filed is None:
+            self._filed = {}
+            for graph in self.model.graphs():
+                for node in graph:
+                    self._filed.setdefault(node.op, {})[node] = None
+        return self._filed
 
     # ---- nodes
 
@@ -70,10 +90,12 @@ class Editor:
             raise InternalError(f"{node!r} is inserted twice")
         following = before if before is not None else graph.exit
         self._link(node, graph, following)
-        if self._operators is not None:
-            self._operators.add(node.op)
+        if self._filed is not None:
+            self._filed.setdefault(node.op, {})[node] = None
             for inner in node.subgraphs:
-                self._operators.update(held.op for each in inner.walk() for held in each)
+                for each in inner.walk():
+                    for held in each:
+                        self._filed.setdefault(held.op, {})[held] = None
         for value in node.inputs:
             if value is not None:
                 value.users[node] = value.users.get(node, 0) + 1
@@ -98,6 +120,9 @@ class Editor:
         node.previous.next, node.next.previous = node.next, node.previous
         node.graph = None
         graph.size -= 1
+        graph.owners.pop(node, None)
+        if self._filed is not None:
+            del self._filed[node.op][node]
         if self.listener is not None:
             self.listener.erased(node)
 
@@ -109,6 +134,7 @@ class Editor:
         assert node.graph is not None and node.previous is not None and node.next is not None  # a node in a graph is linked
         node.previous.next, node.next.previous = node.next, node.previous
         node.graph.size -= 1
+        node.graph.owners.pop(node, None)
         self._link(node, graph, before)
         if self.listener is not None:
             self.listener.inserted(node)
@@ -329,6 +355,8 @@ class Editor:
             for value in node.inputs:
                 if value is not None:
                     value.users.pop(node, None)
+            if self._filed is not None and node is not graph.exit:
+                self._filed[node.op].pop(node, None)
             for inner in node.subgraphs:
                 self._release(inner)
 
@@ -351,45 +379,14 @@ class Editor:
         node.previous, node.next, node.graph = preceding, following, graph
         preceding.next = following.previous = node
         graph.size += 1
+        if node.subgraphs:
+            graph.owners[node] = None
         low = preceding.position if preceding is not graph.exit else 0
         if following is graph.exit:
             node.position = low + GAP
             graph.exit.position = node.position + GAP
             return
         if following.position - low < 2:
-            _make_room(graph, node)
+            make_room(graph, node)
             return
         node.position = (low + following.position) // 2
-
-
-def _make_room(graph: Graph, node: Node) -> None:
-    """Spread the positions around `node` until they fit: O(log n) amortized.
-
-    Source: Bender, Cole, Demaine, Farach-Colton, Zito, "Two simplified algorithms for maintaining order in a list" (2002): widen an
-    aligned range of positions until it is sparse enough, then number its nodes evenly.
-    """
-    first = last = node
-    assert node.next is not None and node.previous is not None  # the ring is closed
-    anchor = node.next.position
-    count, width, capacity = 1, 1, 1.0
-    while True:
-        width *= 2
-        capacity *= 2 / 1.3  # the paper's threshold, 1 < T < 2
-        start = anchor - anchor % width
-        while first.previous is not graph.exit and first.previous is not None and first.previous.position >= start:
-            first, count = first.previous, count + 1
-        while last.next is not graph.exit and last.next is not None and last.next.position < start + width:
-            last, count = last.next, count + 1
-        if count < capacity and width // (count + 1) > 1:
-            break
-    step = width // (count + 1)
-    here: Node | None = first
-    position = start
-    while here is not None:
-        position += step
-        here.position = position
-        if here is last:
-            break
-        here = here.next
-    if graph.exit.position <= position:
-        graph.exit.position = position + GAP

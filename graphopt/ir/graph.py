@@ -184,10 +184,10 @@ class Graph:
     """Nodes in an order that always runs; iterating is safe while nodes are inserted and erased.
 
     The outputs are the inputs of one last node, `exit`, which is not among the nodes iterated. `owner` is the node whose attribute
-    holds this graph; `function` the local function whose body it is; both None for the main graph.
+    holds this graph; `function` the local function whose body it is; both None for the main graph. `owners` are its nodes that hold graphs.
     """
 
-    __slots__ = ("_output_names", "exit", "function", "initializers", "inputs", "model", "name", "origin", "owner", "size")
+    __slots__ = ("_output_names", "exit", "function", "initializers", "inputs", "model", "name", "origin", "owner", "owners", "size")
 
     def __init__(self, name: str, model: Model, *, owner: Node | None = None, function: Function | None = None) -> None:
         self.name, self.model, self.owner, self.function = name, model, owner, function
@@ -199,6 +199,9 @@ class Graph:
         self.exit.previous = self.exit.next = self.exit  # a ring: the graph is empty when exit follows itself
         self.size = 0
         self.origin: object = None
+        self.owners: dict[Node, None] = {}
+        if owner is not None and owner.graph is not None:
+            owner.graph.owners[owner] = None
 
     @property
     def outputs(self) -> tuple[Value, ...]:
@@ -272,11 +275,14 @@ class Graph:
     def walk(self) -> Iterator[Graph]:
         """This graph and all graphs inside it, outer before inner."""
         yield self
-        for node in self:
-            for attribute in node.attributes.values():
-                if (kind := attribute.kind) is GRAPH or kind is GRAPHS:  # every pass walks: this is asked of every attribute there is
-                    for inner in attribute.graphs():
-                        yield from inner.walk()
+        for node in sorted(self.owners, key=_position) if self.owners else ():
+            if node.graph is self:
+                for inner in node.subgraphs:
+                    yield from inner.walk()
 
     def __repr__(self) -> str:
         return f"Graph({self.name!r}, {self.size} nodes)"
+
+
+def _position(node: Node) -> int:
+    return node.position

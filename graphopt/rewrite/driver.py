@@ -29,22 +29,13 @@ def apply_rules(graph: Graph, rules: Iterable[Rule], editor: Editor, observer: O
     redefined = shadowed(graph)
     usable = tuple(rule for rule in rules if not redefined or not redefined & operators_of(rule))
     index = _index(usable, tuple(graph.opsets.items()))
-    if index.roots.isdisjoint(editor.operators):
-        return 0
-    return _Run(graph, usable, index, editor, observer).run()
+    found = editor.calls(graph, index.roots)
+    return _Run(graph, usable, index, editor, observer).run(found) if found else 0
 
 
 @lru_cache(maxsize=256)
 def _index(rules: tuple[Rule, ...], opsets: tuple[tuple[str, int], ...]) -> RuleIndex:
     return RuleIndex(rules, dict(opsets))
-
-
-def _is_in_model(node: Node) -> bool:
-    """Whether neither a node nor one of those around it was erased: what a Loop's body held goes with the Loop."""
-    graph = node.graph
-    while graph is not None and graph.owner is not None:
-        graph = graph.owner.graph
-    return graph is not None
 
 
 @final
@@ -59,10 +50,10 @@ class _Run(Listener):
         self.queued: set[Node] = set()
         self.applied: list[str] = []
 
-    def run(self) -> int:
+    def run(self, found: list[Node]) -> int:
         outer, self.editor.listener = self.editor.listener, self
         try:
-            self.fill()
+            self.fill(found)
             limit = ROUNDS * (len(self.queue) + 50)
             seen = -1
             while seen != len(self.applied):
@@ -70,25 +61,22 @@ class _Run(Listener):
                 self.drain(limit)
                 if not self.index.has_several_roots or seen == len(self.applied):
                     break
-                self.fill()  # a change beside one root is not traced to the others
+                self.fill(self.editor.calls(self.graph, self.roots))  # a change beside one root is not traced to the others
         finally:
             self.editor.listener = outer
         return len(self.applied)
 
-    def fill(self) -> None:
-        """Put every node on the worklist that may be a first root."""
-        for graph in self.graph.walk():
-            for node in graph:
-                if node.op in self.roots:
-                    self.queue.append(node)
-        self.queued.update(self.queue)
+    def fill(self, found: list[Node]) -> None:
+        """Put these nodes on the worklist: all that may be a first root."""
+        self.queue.extend(found)
+        self.queued.update(found)
 
     def drain(self, limit: int) -> None:
         """Visit what is on the worklist, and what that puts there, until nothing is left."""
         while self.queue:
             node = self.queue.popleft()
             self.queued.discard(node)
-            if _is_in_model(node):
+            if self.editor.holds(node):
                 self.visit(node)
             if len(self.applied) > limit:
                 raise self.endless()

@@ -29,15 +29,7 @@ class Inliner:
 
         Outer ones first, so that each node moves once.
         """
-        changes = 0
-        for graph in self.root.walk():
-            before = graph.exit
-            while (node := before.next) is not graph.exit and node is not None:
-                if node.op == op and inline(node):
-                    changes += 1
-                else:
-                    before = node
-        return changes
+        return sum(self.editor.holds(node) and inline(node) for node in self.editor.calls(self.root, (op,)))
 
     def refusal(self, inner: Graph) -> str | None:
         """Why what stands in a subgraph cannot stand around it; None when it can."""

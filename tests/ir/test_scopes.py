@@ -27,8 +27,15 @@ def test_what_a_subgraph_captures_is_redirected_with_all_other_readers() -> None
     verify(model)
 
 
-def test_the_operators_that_an_editor_knows_include_those_inside_what_is_inserted() -> None:
-    model, editor, _, _ = with_branch()
-    assert editor.operators >= {"Relu", "If", "Neg"}
-    editor.insert(Node("Abs", (model.graph.inputs[0],)), model.graph)
-    assert "Abs" in editor.operators
+def test_an_editor_files_the_calls_of_operators_also_inside_what_is_inserted_and_erased() -> None:
+    model, editor, _, branch = with_branch()
+    graph = model.graph
+    assert [node.op for node in editor.calls(graph, ("Neg", "Relu", "If"))] == ["Relu", "If", "Neg"]
+    added = editor.insert(Node("Abs", (graph.inputs[0],)), graph, before=graph.exit.next)
+    assert editor.calls(graph, ("Abs", "Relu")) == [added, *editor.calls(graph, ("Relu",))]
+    owner = branch.owner
+    assert owner is not None
+    editor.redirect(owner.output, added.output)
+    editor.erase(owner)
+    assert editor.calls(graph, ("If", "Neg")) == []
+    assert list(graph.walk()) == [graph]
