@@ -9,7 +9,7 @@ import numpy as np
 
 from graphopt.ir.dtype import DType
 from graphopt.ir.graph import Node
-from graphopt.ir.tensor import Array
+from graphopt.ir.tensor import Array, Tensor
 from graphopt.schema.spelling import UNKNOWN, neutral_attribute, neutral_inputs
 
 Arrays = Sequence["Array | None"]
@@ -82,7 +82,7 @@ def _reshape(node: Node, operands: list[Any]) -> list[Any]:
 
 def _unsqueeze(node: Node, operands: list[Any]) -> list[Any]:
     axes = _axes(operands[1])
-    if min(axes, default=0) < 0 or sorted(axes) != list(axes):  # onnx's kernel of the first version adds one after the other
+    if len(axes) > 1 and (min(axes) < 0 or sorted(axes) != list(axes)):  # onnx's kernel of the first version adds one after the other
         raise NotPlain
     return [np.expand_dims(operands[0], axes)]
 
@@ -126,6 +126,20 @@ def _gather(node: Node, operands: list[Any]) -> list[Any]:
     return [np.asarray(np.take(operands[0], operands[1], axis=_attribute(node, "axis")))]  # which refuses what is out of bounds
 
 
+def _range(node: Node, operands: list[Any]) -> list[Any]:
+    start, limit, delta = operands[:3]
+    if start.dtype.kind not in "iu" or not delta:
+        raise NotPlain
+    return [np.arange(start.item(), limit.item(), delta.item()).astype(start.dtype)]
+
+
+def _constant_of_shape(node: Node, operands: list[Any]) -> list[Any]:
+    value = node.attribute("value")
+    if not isinstance(value, Tensor) or value.dtype.numpy not in PLAIN:
+        raise NotPlain
+    return [np.full(_axes(operands[0]), value.numpy().reshape(()))]
+
+
 def _cast(node: Node, operands: list[Any]) -> list[Any]:
     to = DType(_attribute(node, "to")).numpy
     if to not in PLAIN:
@@ -154,23 +168,25 @@ def _float_only(function: Callable[..., Any]) -> Kernel:
 
 MOVING: Final = frozenset({"Concat", "Expand", "Gather", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"})
 _KERNELS: Final[dict[str, Kernel]] = {
-    "Add": _float_only(np.add),
+    "Add": _of_one_type(np.add),
     "Cast": _cast,
     "Concat": _concat,
+    "ConstantOfShape": _constant_of_shape,
     "Div": _float_only(np.divide),
     "Equal": _of_one_type(np.equal),
     "Expand": _expand,
     "Gather": _gather,
     "Greater": _of_one_type(np.greater),
     "Less": _of_one_type(np.less),
-    "Mul": _float_only(np.multiply),
+    "Mul": _of_one_type(np.multiply),
     "Neg": _float_only(np.negative),
+    "Range": _range,
     "Reshape": _reshape,
     "Slice": _slice,
     "Split": _split,
     "Sqrt": _float_only(np.sqrt),
     "Squeeze": _squeeze,
-    "Sub": _float_only(np.subtract),
+    "Sub": _of_one_type(np.subtract),
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
 }
