@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeAlias
 
+import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
@@ -106,18 +107,26 @@ def multiplied(weights: Tensor, factor: Floats, groups: int | None) -> Tensor | 
     for start in range(0, rows, step):
         block = slice(start, start + step)
         here = channels[block]
-        exact = source[block].astype(np.float64) * factor[here].reshape(*here.shape, *[1] * spatial)
-        result[block] = exact.astype(source.dtype)
-        stored = result[block].astype(np.float64)
-        if not np.isfinite(stored).all():
+        by = factor[here].reshape(*here.shape, *[1] * spatial)
+        np.multiply(source[block], by, out=result[block], dtype=np.float64, casting="same_kind")
+        if not np.isfinite(result[block]).all():
             return "the new weights are not finite in {}"
-        if exact.size:
-            np.maximum.at(lost, here, np.abs(stored - exact).reshape(*here.shape, -1).max(-1))
-            np.maximum.at(largest, here, np.abs(exact).reshape(*here.shape, -1).max(-1))
+        if is_precise(result[block], source[block], by):
+            continue
+        exact = source[block].astype(np.float64) * by
+        np.maximum.at(lost, here, np.abs(result[block] - exact).reshape(*here.shape, -1).max(-1))
+        np.maximum.at(largest, here, np.abs(exact).reshape(*here.shape, -1).max(-1))
     if (lost > MOST_UNITS_LOST * UNIT[weights.dtype] * largest).any():
         return "the new weights are too small for {}"
     result.flags.writeable = False
     return Tensor.of(result, weights.dtype)
+
+
+def is_precise(product: npt.NDArray[Any], source: npt.NDArray[Any], factor: Floats) -> bool:
+    """Whether rounding cost no product more than half a unit in its last place: each is a normal number, or exactly 0."""
+    limits: Any = ml_dtypes.finfo(product.dtype)  # type: ignore[no-untyped-call]  # ml_dtypes leaves it untyped
+    small = np.abs(product) < limits.smallest_normal
+    return not (small & (source != 0) & (factor != 0)).any() if small.any() else True
 
 
 def elements(tensor: Tensor) -> Floats:
