@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any, Final
 
 import numpy as np
@@ -140,6 +141,10 @@ def _constant_of_shape(node: Node, operands: list[Any]) -> list[Any]:
     return [np.full(_axes(operands[0]), value.numpy().reshape(()))]
 
 
+def _tile(node: Node, operands: list[Any]) -> list[Any]:
+    return [np.tile(operands[0], _axes(operands[1]))]
+
+
 def _cast(node: Node, operands: list[Any]) -> list[Any]:
     to = DType(_attribute(node, "to")).numpy
     if to not in PLAIN:
@@ -155,6 +160,10 @@ def _of_one_type(function: Callable[..., Any]) -> Kernel:
         return [np.asarray(function(*given))]
 
     return kernel
+
+
+def _folded(function: Callable[..., Any]) -> Kernel:
+    return _of_one_type(lambda *given: reduce(function, given))
 
 
 def _float_only(function: Callable[..., Any]) -> Kernel:
@@ -178,6 +187,8 @@ _KERNELS: Final[dict[str, Kernel]] = {
     "Gather": _gather,
     "Greater": _of_one_type(np.greater),
     "Less": _of_one_type(np.less),
+    "Max": _folded(np.maximum),
+    "Min": _folded(np.minimum),
     "Mul": _of_one_type(np.multiply),
     "Neg": _float_only(np.negative),
     "Range": _range,
@@ -187,6 +198,7 @@ _KERNELS: Final[dict[str, Kernel]] = {
     "Sqrt": _float_only(np.sqrt),
     "Squeeze": _squeeze,
     "Sub": _of_one_type(np.subtract),
+    "Tile": _tile,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
 }

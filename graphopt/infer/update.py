@@ -66,6 +66,7 @@ def _better(node: Node, editor: Editor) -> list[Value]:
         contents = refined_elements(value.contents, held)
         if contents != value.contents:
             value.contents = contents
+            editor.learned(value)
             found.append(value)
     return list(dict.fromkeys(found))
 

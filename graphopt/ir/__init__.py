@@ -3,8 +3,9 @@
 from graphopt.ir.attribute import Attribute, AttributeKind, AttributeValue, Opaque
 from graphopt.ir.dim import Dim, Shape, Size, element_count
 from graphopt.ir.dtype import DType
-from graphopt.ir.edit import Editor, Listener
+from graphopt.ir.edit import Editor
 from graphopt.ir.graph import Graph, Node, Value, operator
+from graphopt.ir.listener import Listener
 from graphopt.ir.model import Function, Model
 from graphopt.ir.tensor import FileSlice, InMemory, MappedFile, Storage, Strings, Tensor
 from graphopt.ir.types import MapType, OpaqueType, OptionalType, SequenceType, SparseTensorType, TensorType, Type

@@ -3,40 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from operator import itemgetter
 from typing import final
 
 from graphopt.errors import InternalError
 from graphopt.ir.attribute import Attribute
 from graphopt.ir.graph import Graph, Node, Value
+from graphopt.ir.listener import Listener
 from graphopt.ir.model import Model
+from graphopt.ir.node_index import NodeIndex
 from graphopt.ir.positions import GAP, make_room
 from graphopt.ir.tensor import Tensor
 from graphopt.ir.types import TensorType, Type
-
-_place = itemgetter(0, 1)
-
-
-class Listener:
-    """Hears every edit, after it was made. Override what you care about."""
-
-    def inserted(self, node: Node) -> None:
-        """`node` now stands in its graph."""
-
-    def erased(self, node: Node) -> None:
-        """`node` is no longer in any graph; its inputs are still listed but no longer counted."""
-
-    def rewired(self, node: Node, slot: int, old: Value | None) -> None:
-        """Input `slot` of `node` read `old` before."""
-
-    def reattributed(self, node: Node, name: str) -> None:
-        """Attribute `name` of `node` was set or removed."""
-
-    def renamed(self, value: Value, old: str) -> None:
-        """`value` was called `old` before."""
-
-    def retyped(self, value: Value) -> None:
-        """More is known of the type of `value`."""
 
 
 @final
@@ -46,38 +23,28 @@ class Editor:
     A node that is in no graph (just built, or erased) counts as no reader: building one changes nothing.
     """
 
-    __slots__ = ("_filed", "listener", "model", "unsettled")
+    __slots__ = ("_index", "listener", "model", "unsettled")
 
     def __init__(self, model: Model, listener: Listener | None = None) -> None:
         self.model = model
         self.listener = listener
-        self._filed: dict[str, dict[Node, None]] | None = None
+        self._index: NodeIndex | None = None
         self.unsettled: dict[Node, None] = {}  # nodes whose operands became better known: their types may be inferred again
 
-    def calls(self, graph: Graph, ops: Iterable[str]) -> list[Node]:
-        """All calls of some operators in a graph and the graphs inside it, outer before inner, each graph in its order.
+    @property
+    def index(self) -> NodeIndex:
+        """The nodes by operator and by last change; made when first asked for."""
+        if self._index is None:
+            self._index = NodeIndex(self.model)
+        return self._index
 
-        They are filed, not searched for: what it costs depends on how many there are and how many graphs, not on how many nodes.
-        """
-        filed = [calls for op in ops if (calls := self._file().get(op))]
-        if not filed:
-            return []
-        rank: dict[Graph | None, int] = {each: place for place, each in enumerate(graph.walk())}
-        found = [(place, node.position, node) for calls in filed for node in calls if (place := rank.get(node.graph)) is not None]
-        return [node for _, _, node in sorted(found, key=_place)]
+    def calls(self, graph: Graph, ops: Iterable[str]) -> list[Node]:
+        """All calls of some operators in a graph and the graphs inside it, outer before inner, each graph in its order."""
+        return self.index.calls(graph, ops)
 
     def holds(self, node: Node) -> bool:
         """Whether a node stands in the model: neither it nor one of those around it was erased."""
-        return node in self._file().get(node.op, ())
-
-    def _file(self) -> dict[str, dict[Node, None]]:
-        """All calls by operator; searched for once, then kept current."""
-        if self._filed is None:
-            self._filed = {}
-            for graph in self.model.graphs():
-                for node in graph:
-                    self._filed.setdefault(node.op, {})[node] = None
-        return self._filed
+        return self.index.holds(node)
 
     # ---- nodes
 
@@ -90,12 +57,8 @@ class Editor:
             raise InternalError(f"{node!r} is inserted twice")
         following = before if before is not None else graph.exit
         self._link(node, graph, following)
-        if self._filed is not None:
-            self._filed.setdefault(node.op, {})[node] = None
-            for inner in node.subgraphs:
-                for each in inner.walk():
-                    for held in each:
-                        self._filed.setdefault(held.op, {})[held] = None
+        if self._index is not None:
+            self._index.add(node)
         for value in node.inputs:
             if value is not None:
                 value.users[node] = value.users.get(node, 0) + 1
@@ -121,8 +84,9 @@ class Editor:
         node.graph = None
         graph.size -= 1
         graph.owners.pop(node, None)
-        if self._filed is not None:
-            del self._filed[node.op][node]
+        if self._index is not None:
+            self._index.remove(node)
+            self._touch_around(node.inputs)
         if self.listener is not None:
             self.listener.erased(node)
 
@@ -136,6 +100,8 @@ class Editor:
         node.graph.size -= 1
         node.graph.owners.pop(node, None)
         self._link(node, graph, before)
+        if self._index is not None:
+            self._index.touch(node)
         if self.listener is not None:
             self.listener.inserted(node)
 
@@ -151,6 +117,9 @@ class Editor:
                 self._forget(old, node, 1)
             if new is not None:
                 new.users[node] = new.users.get(node, 0) + 1
+            if self._index is not None:
+                self._index.touch(node)
+                self._touch_around((old, new))
             if self.listener is not None:
                 self.listener.rewired(node, slot, old)
 
@@ -161,6 +130,8 @@ class Editor:
         else:
             node.attributes[name] = Attribute.of(value)
         node.changed = True
+        if self._index is not None and node.graph is not None:
+            self._index.touch(node)
         if self.listener is not None:
             self.listener.reattributed(node, name)
 
@@ -227,8 +198,16 @@ class Editor:
         """Say what is now known of a value's type."""
         if value.type != type:
             value.type = type
+            self.learned(value)
             if self.listener is not None:
                 self.listener.retyped(value)
+
+    def learned(self, value: Value) -> None:
+        """More is known of what a value holds: whoever makes or reads it may be asked again."""
+        if self._index is not None:
+            for node in (value.producer, *value.users):
+                if node is not None:
+                    self._index.touch(node)
 
     # ---- constants and outputs
 
@@ -270,6 +249,7 @@ class Editor:
                 continue
             value.producer, value.index, value.tensor = None, 0, tensor
             self.set_type(value, TensorType(tensor.dtype, tensor.shape))
+            self.learned(value)
             self.unsettled.update(dict.fromkeys(value.users))
             if graph.holds_initializers and not (graph.owner is not None and graph.exit in value.users):
                 value.graph = graph
@@ -315,6 +295,7 @@ class Editor:
         """Make an overridable initializer a constant: it stops being an input of its graph."""
         if value.overridable and value.graph is not None:
             value.overridable = False
+            self.learned(value)
             value.graph.inputs = [held for held in value.graph.inputs if held is not value]
 
     def set_outputs(self, graph: Graph, values: Sequence[Value]) -> None:
@@ -327,6 +308,16 @@ class Editor:
         graph.output_names = tuple(value.name for value in values)
 
     # ---- inside
+
+    def _touch_around(self, values: Iterable[Value | None]) -> None:
+        """Who reads these values changed: that is told to those who make them and, where one reader is left, to it."""
+        assert self._index is not None  # the caller asked
+        for value in values:
+            if value is not None:
+                if value.producer is not None:
+                    self._index.touch(value.producer)
+                if len(value.users) == 1:
+                    self._index.touch(next(iter(value.users)))
 
     def _redirect(self, node: Node, count: int, old: Value, new: Value) -> None:
         slot = -1
@@ -355,8 +346,8 @@ class Editor:
             for value in node.inputs:
                 if value is not None:
                     value.users.pop(node, None)
-            if self._filed is not None and node is not graph.exit:
-                self._filed[node.op].pop(node, None)
+            if self._index is not None:
+                self._index.remove(node)
             for inner in node.subgraphs:
                 self._release(inner)
 

@@ -8,8 +8,9 @@ from functools import lru_cache, partial
 from typing import Any, final
 
 from graphopt.errors import InternalError
-from graphopt.ir.edit import Editor, Listener
+from graphopt.ir.edit import Editor
 from graphopt.ir.graph import Graph, Node, Value
+from graphopt.ir.listener import Listener
 from graphopt.match.index import RuleIndex, operators_of
 from graphopt.match.rule import Declined, Rule
 from graphopt.observe.observer import Observer
@@ -20,17 +21,22 @@ from graphopt.schema import facts
 ROUNDS = 20  # rewrites per node of the graph after which rules must be undoing each other's work
 
 
-def apply_rules(graph: Graph, rules: Iterable[Rule], editor: Editor, observer: Observer) -> int:
+def apply_rules(graph: Graph, rules: Iterable[Rule], editor: Editor, observer: Observer, since: int | None = None) -> int:
     """Apply rules everywhere in a graph and the graphs inside it until none applies; returns how many rewrites were made.
 
-    Bigger patterns are tried first, then the order given. Types must have been inferred (`infer_model`). Raises InternalError when
-    rules alternate without end, naming them.
+    Bigger patterns are tried first, then the order given. Types must have been inferred (`infer_model`). `since` is the moment
+    (`editor.index.now`) at which the same rules last found nothing more to do here: only what changed after it is looked at, and what
+    patterns reach from there. Raises InternalError when rules alternate without end, naming them.
     """
     redefined = shadowed(graph)
     usable = tuple(rule for rule in rules if not redefined or not redefined & operators_of(rule))
     index = _index(usable, tuple(graph.opsets.items()))
-    found = editor.calls(graph, index.roots)
-    return _Run(graph, usable, index, editor, observer).run(found) if found else 0
+    run = _Run(graph, usable, index, editor, observer)
+    if since is None or index.has_several_roots:
+        run.look_everywhere()
+    else:
+        run.look_at(editor.index.touched(since))
+    return run.run()
 
 
 @lru_cache(maxsize=256)
@@ -50,10 +56,12 @@ class _Run(Listener):
         self.queued: set[Node] = set()
         self.applied: list[str] = []
 
-    def run(self, found: list[Node]) -> int:
+    def run(self) -> int:
+        """Empty the worklist."""
+        if not self.queue:
+            return 0
         outer, self.editor.listener = self.editor.listener, self
         try:
-            self.fill(found)
             limit = ROUNDS * (len(self.queue) + 50)
             seen = -1
             while seen != len(self.applied):
@@ -61,15 +69,22 @@ class _Run(Listener):
                 self.drain(limit)
                 if not self.index.has_several_roots or seen == len(self.applied):
                     break
-                self.fill(self.editor.calls(self.graph, self.roots))  # a change beside one root is not traced to the others
+                self.look_everywhere()  # a change beside one root is not traced to the others
         finally:
             self.editor.listener = outer
         return len(self.applied)
 
-    def fill(self, found: list[Node]) -> None:
-        """Put these nodes on the worklist: all that may be a first root."""
-        self.queue.extend(found)
-        self.queued.update(found)
+    def look_everywhere(self) -> None:
+        """Put every node on the worklist that may be a first root."""
+        for node in self.editor.calls(self.graph, self.roots):
+            self.enqueue(node)
+
+    def look_at(self, touched: Iterable[Node]) -> None:
+        """Put the first roots on the worklist whose patterns reach one of these nodes."""
+        root = self.graph
+        for node in touched:
+            if self.index.is_inner(node) and node.graph is not None and root.encloses(node.graph) and self.editor.holds(node):
+                self.touch(node)
 
     def drain(self, limit: int) -> None:
         """Visit what is on the worklist, and what that puts there, until nothing is left."""
