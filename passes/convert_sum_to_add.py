@@ -1,0 +1,23 @@
+"""Sums of two, and of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from graphopt.match.rule import Rule
+from graphopt.patterns.variadic import sum_to_add, variadic_of_one
+from graphopt.pipeline.base import RulePass
+
+
+@dataclass(frozen=True)
+class ConvertSumToAdd(RulePass):
+    """Say the Sum of two as Add; remove Sum, Mean, Max and Min of one.
+
+    Before:  y = Sum(a, b)                              or y = Max(a)
+    After:   y = Add(a, b)                              or y = a
+    Keeps:   sums of three and more, which runtimes add in one go. Exact.
+    """
+
+    name: ClassVar[str] = "convert-sum-to-add"
+    rules: ClassVar[tuple[Rule, ...]] = (sum_to_add, variadic_of_one)

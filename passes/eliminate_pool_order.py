@@ -1,0 +1,23 @@
+"""The order of indices that nobody reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from graphopt.match.rule import Rule
+from graphopt.patterns.pooling import pool_without_order
+from graphopt.pipeline.base import RulePass
+
+
+@dataclass(frozen=True)
+class EliminatePoolOrder(RulePass):
+    """Drop MaxPool's storage_order when nobody reads the indices that it orders.
+
+    Before:  y = MaxPool<storage_order = 1, kernel_shape = [2, 2]>(x)
+    After:   y = MaxPool<kernel_shape = [2, 2]>(x)
+    Keeps:   a MaxPool whose indices are read. Exact.
+    """
+
+    name: ClassVar[str] = "eliminate-pool-order"
+    rules: ClassVar[tuple[Rule, ...]] = (pool_without_order,)
