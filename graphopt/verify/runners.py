@@ -162,9 +162,16 @@ class Reference:
         executable = _executable(subject)
         try:
             model: Any = subject.proto() if isinstance(executable, bytes) else executable
-            return _ReferenceSession(ReferenceEvaluator(model))
+            return _ReferenceSession(ReferenceEvaluator(_without_functions(model)))
         except Exception as error:  # a kernel written in Python may raise anything
             raise CannotRun(one_line(error)) from error
+
+
+def _without_functions(model: Any) -> Any:  # Any: a path or a ModelProto
+    """The model with its functions inlined: inside them no types are known, and some kernels (Gelu) are chosen by the types."""
+    from onnx import inliner, shape_inference
+
+    return model if isinstance(model, str) or not model.functions else shape_inference.infer_shapes(inliner.inline_local_functions(model))
 
 
 class _ReferenceSession:
