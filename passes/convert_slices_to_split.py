@@ -1,38 +1,40 @@
-"""Slices that cut a tensor into parts."""
+"""Slices and Gathers that cut a tensor into parts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 from graphopt.infer import infer_node
-from graphopt.ir import DType, Graph, Node, Tensor, TensorType, Value
+from graphopt.ir import DType, Graph, Node, Shape, Tensor, TensorType, Value
 from graphopt.patterns.noop import numbers
 from graphopt.pipeline.base import Context, Pass
 from graphopt.schema import facts
 from graphopt.schema.older import CannotSpell
-from graphopt.schema.spelling import has_neutral_form, neutral_inputs, spell
+from graphopt.schema.spelling import has_neutral_form, neutral_attribute, neutral_inputs, spell
+
+MOST_GATHERED: Final = 1 << 12  # indices; more are looked up in a table, not cut off a tensor
 
 Part: TypeAlias = "tuple[int, int]"  # from, up to
 
 
 @dataclass(frozen=True)
 class ConvertSlicesToSplit(Pass):
-    """Make one Split of the Slices that cut a tensor into parts.
+    """Make one Split of the Slices, and Gathers of some in a row, that cut a tensor into parts.
 
     Before:  a = Slice(x, [0], [32], [3]); b = Slice(x, [32], [64], [3])               x: (N, 8, S, 64)
     After:   a, b = Split<axis = 3>(x, [32, 32])
-    Keeps:   Slices with a step, along several axes, with bounds that are not constant, along an axis of unknown extent; parts that
-             overlap, or do not cover the axis; parts of shapes (integer vectors). Exact.
+    Keeps:   Gathers of a scalar, which drop the axis; Slices with a step, along several axes, with bounds that are not constant, along
+             an axis of unknown extent; parts that overlap, or do not cover the axis; parts of shapes (integer vectors). Exact.
     """
 
     name: ClassVar[str] = "convert-slices-to-split"
 
     def run(self, graph: Graph, context: Context) -> int:
-        """Convert in this graph and the graphs inside it; linear in the Slices."""
+        """Convert in this graph and the graphs inside it; linear in the Slices and Gathers."""
         groups: dict[tuple[Value, int, Graph | None], dict[Node, Part]] = {}
-        for node in context.editor.calls(graph, ("Slice",)):
+        for node in context.editor.calls(graph, ("Slice", "Gather")):
             if (found := part_of(node)) is not None:
                 value, axis, part = found
                 groups.setdefault((value, axis, node.graph), {})[node] = part
@@ -73,12 +75,16 @@ class ConvertSlicesToSplit(Pass):
 
 
 def part_of(node: Node) -> tuple[Value, int, Part] | None:
-    """What a Slice takes: of which value, along which axis, from where up to where; None when that is not known."""
+    """What a node takes: of which value, along which axis, from where up to where; None when that is not known."""
     if facts.is_function_call(node) or not has_neutral_form(node):
         return None
     value, *bounds = neutral_inputs(node)
     shape = None if value is None else value.shape
-    if value is None or shape is None or len(bounds) < 2 or (len(shape) == 1 and value.dtype in (DType.int64, DType.int32)):
+    if value is None or shape is None or (len(shape) == 1 and value.dtype in (DType.int64, DType.int32)):
+        return None
+    if node.op == "Gather":
+        return gathered(node, value, shape)
+    if len(bounds) < 2:
         return None
     given = [None if bound is None else numbers(bound) for bound in bounds]
     starts, ends, axes, steps = (*given, None, None)[:4]
@@ -91,6 +97,18 @@ def part_of(node: Node) -> tuple[Value, int, Part] | None:
     # ONNX Slice-13: bounds below 0 count from the end, then both are clamped
     start, end = (min(max(bound + extent if bound < 0 else bound, 0), extent) for bound in (starts[0], ends[0]))
     return (value, axes[0] % len(shape), (start, end)) if start < end else None
+
+
+def gathered(node: Node, value: Value, shape: Shape) -> tuple[Value, int, Part] | None:
+    """The same of a Gather, when its indices are a vector of places in a row."""
+    i, axis = node.inputs[1], neutral_attribute(node, "axis")
+    if i is None or i.const is None or len(i.const.shape) != 1 or not 0 < i.const.size <= MOST_GATHERED:
+        return None
+    if not isinstance(axis, int) or not -len(shape) <= axis < len(shape) or not isinstance(extent := shape[axis], int):
+        return None
+    indices = [index + extent if index < 0 else index for index in numbers(i) or ()]
+    start, end = indices[0], indices[0] + len(indices)
+    return (value, axis % len(shape), (start, end)) if start >= 0 and end <= extent and indices == list(range(start, end)) else None
 
 
 def tiles(cuts: Sequence[Part], value: Value, axis: int) -> str:

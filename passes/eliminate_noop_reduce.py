@@ -17,7 +17,8 @@ class EliminateNoopReduce(RulePass):
     Before:  t = ReduceMax<keepdims = 0>(x, [1]); y = Relu(t)          x: (M, 1)
     After:   t = Squeeze(x, [1]); y = Relu(t)
     Keeps:   axes whose extent is not known to be 1; the reductions that do something to a single element, ReduceSum and ReduceMean
-             of floats among them: they make +0 of -0. Exact; where no axes are none (noop_with_empty_axes) up to that sign.
+             of floats among them: they make +0 of -0. Rounding where no axes are none (noop_with_empty_axes), up to that sign;
+             otherwise exact.
     """
 
     name: ClassVar[str] = "eliminate-noop-reduce"

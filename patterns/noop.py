@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from graphopt.ir import DType, Shape, Value
+from graphopt.ir import DType, Shape, Size, Value
 from graphopt.ir.tensor import Array
 from graphopt.match import Declined, Match, attr, const, op, opt, rest, rule, tensor
 
@@ -169,7 +169,7 @@ def slice_of_all(m: Match, x: Value, starts: Value, ends: Value, axes: Value | N
     return x
 
 
-def dimension(shape: Shape | None, axis: int) -> object:
+def dimension(shape: Shape | None, axis: int) -> Size:
     """The dimension along an axis, counted from either end; None when it is not known."""
     return None if shape is None or not -len(shape) <= axis < len(shape) else shape[axis]
 

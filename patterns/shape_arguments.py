@@ -70,7 +70,7 @@ def reshape_to_known_shape(m: Match, x: Value, shape: Value, allowzero: int) -> 
         return m.no("not even the rank of the result is known")
     entries = held(shape) or (None,) * len(result)
     rest = entries.index(-1) if -1 in entries and not allowzero else None
-    target = _target(x.shape or (), entries, result, rest, m.graph.model.positive)
+    target = target_of(x.shape or (), entries, result, rest, m.graph.model.positive)
     if None not in (count := element_count(x.shape), made := element_count(result)) and count != made:
         return m.no("{} elements cannot be {}: no run comes past it", count, made)
     if isinstance(target, list):
@@ -79,7 +79,7 @@ def reshape_to_known_shape(m: Match, x: Value, shape: Value, allowzero: int) -> 
     return m.no(target) if axis is None else m.op.Flatten(x, axis=axis)
 
 
-def _target(given: Shape, entries: Sequence[Size], result: Shape, rest: int | None, positive: Collection[str]) -> list[int] | str:
+def target_of(given: Shape, entries: Sequence[Size], result: Shape, rest: int | None, positive: Collection[str]) -> list[int] | str:
     """The entries of a constant shape that gives the same result in every run that succeeds; or why there is none.
 
     `rest`: where the model itself writes -1, so that no other entry is 0 in a run that succeeds. With allowzero onnxruntime goes on.

@@ -251,7 +251,7 @@ def one_hot(draw: Draw) -> None:
 def scatter_nd(draw: Draw) -> None:
     """Data, one index, one update."""
     shape = first(draw, 2, 3)
-    draw.give(1, data=np.array([[draw.chance.randrange(shape[0])]]))
+    draw.give(1, data=np.array([[draw.chance.randrange(max(shape[0], 1))]]))
     draw.give(2, (1, *shape[1:]))
 
 
