@@ -114,7 +114,7 @@ def multiplied(weights: Tensor, factor: Floats, groups: int | None) -> Tensor | 
         if is_precise(result[block], source[block], by):
             continue
         exact = source[block].astype(np.float64) * by
-        np.maximum.at(lost, here, np.abs(result[block] - exact).reshape(*here.shape, -1).max(-1))
+        np.maximum.at(lost, here, np.abs(result[block].astype(np.float64) - exact).reshape(*here.shape, -1).max(-1))
         np.maximum.at(largest, here, np.abs(exact).reshape(*here.shape, -1).max(-1))
     if (lost > MOST_UNITS_LOST * UNIT[weights.dtype] * largest).any():
         return "the new weights are too small for {}"

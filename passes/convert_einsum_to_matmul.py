@@ -1,0 +1,24 @@
+"""Einsum as MatMul."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from graphopt.match.rule import Rule
+from graphopt.patterns.einsum import einsum_to_matmul
+from graphopt.pipeline.base import RulePass
+
+
+@dataclass(frozen=True)
+class ConvertEinsumToMatmul(RulePass):
+    """Make a MatMul of an Einsum that sums over the last axes of one operand and the first of a matrix, or multiplies stacks in place.
+
+    Before:  y = Einsum<equation = "abcd,cde->abe">(x, w)                        x: (N, S, 6, 32)  w: (6, 32, 192)
+    After:   y = MatMul(Reshape(x, [0, 0, 192]), Reshape(w, [192, 192]))
+    Keeps:   equations for which axes have to change places; sizes that may broadcast; joined axes of unknown size. Rounding: the product
+             may be summed in another order.
+    """
+
+    name: ClassVar[str] = "convert-einsum-to-matmul"
+    rules: ClassVar[tuple[Rule, ...]] = (einsum_to_matmul,)

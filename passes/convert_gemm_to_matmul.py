@@ -1,0 +1,24 @@
+"""Products of rows as products of stacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from graphopt.match.rule import Rule
+from graphopt.patterns.matmul_shape import rows_gemm_to_matmul_add, rows_matmul_to_matmul
+from graphopt.pipeline.base import RulePass
+
+
+@dataclass(frozen=True)
+class ConvertGemmToMatmul(RulePass):
+    """Multiply a stack as it is, where it is made rows, multiplied by one matrix, and made a stack again.
+
+    Before:  t = Reshape(x, [-1, 64]); u = Gemm(t, w, c); y = Reshape(u, s)            x: (N, S, 64)  y: (N, S, M)
+    After:   y = Add(MatMul(x, w), c)
+    Keeps:   rows that are put back in another way; a c that differs from row to row, or before a Reshape that also parts the last axis;
+             a transposed w that others read. Rounding: the product may be summed in another order.
+    """
+
+    name: ClassVar[str] = "convert-gemm-to-matmul"
+    rules: ClassVar[tuple[Rule, ...]] = (rows_gemm_to_matmul_add, rows_matmul_to_matmul)
