@@ -1,4 +1,4 @@
-"""Branches of which it is known that they are always taken."""
+"""Branches of which it is known that they are always taken, or that it does not matter which is."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from graphopt.infer.elements import constant_ints
 from graphopt.ir import Graph, Node, Value
+from graphopt.passes.same_graphs import compute_the_same
 from graphopt.pipeline.base import Context, Pass
 from graphopt.rewrite.inline import Inliner
 from graphopt.schema import facts
@@ -14,12 +15,13 @@ from graphopt.schema import facts
 
 @dataclass(frozen=True)
 class InlineIf(Pass):
-    """Replace an If by the branch that is always taken.
+    """Replace an If by the branch that is always taken, or by one of two that compute the same.
 
     Before:  y = If(true) <then_branch = { t = Exp(x); r = Relu(t) }, else_branch = { e = Abs(x) }>
     After:   t = Exp(x); y = Relu(t)
-    Keeps:   an If whose condition a caller may decide (an initializer that is an input as well). Nodes keep their names and metadata;
-             what they make keeps its name where nothing else has it. The condition may be a constant or follow from shapes. Exact.
+    Keeps:   an If whose condition a caller may decide (an initializer that is an input as well). Nodes keep their metadata, and
+             their names, as what they make does, where nothing else has them. The condition may be a constant or follow from shapes. Two
+             branches compute the same when they have the same nodes in the same order and equal constants. Exact.
     """
 
     name: ClassVar[str] = "inline-if"
@@ -55,12 +57,17 @@ class InlineIf(Pass):
 
 
 def taken_branch(node: Node) -> tuple[Graph, Graph] | None:
-    """The branch of an If that is always taken, and the other one; None when its condition decides as the model runs."""
+    """The branch of an If that is always taken (or either, where both compute the same), and the other one.
+
+    None when its condition decides as the model runs.
+    """
     decision = decided(node.input(0))
     then, other = node.attribute("then_branch"), node.attribute("else_branch")
-    if decision is None or not isinstance(then, Graph) or not isinstance(other, Graph) or facts.of_node(node) is None:
+    if not isinstance(then, Graph) or not isinstance(other, Graph) or facts.of_node(node) is None:
         return None
-    return (then, other) if decision else (other, then)
+    if decision is None and not compute_the_same(then, other, {}):
+        return None
+    return (other, then) if decision == 0 else (then, other)
 
 
 def decided(value: Value | None) -> int | None:

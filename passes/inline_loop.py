@@ -23,8 +23,8 @@ class InlineLoop(Pass):
     Before:  y, s = Loop(1, true, x) <body = (i, c, h) => (c, r, r) { r = Relu(h) }>
     After:   y = Relu(x); s = Unsqueeze(y, [0])
     Keeps:   loops of which the number of rounds is not known or greater than 1. Scan outputs of a loop that never runs are stored as
-             empty tensors, if all their sizes but the first are known numbers; otherwise the loop stays. Nodes keep their names and
-             metadata; what they make keeps its name where nothing else has it. Exact.
+             empty tensors, if all their sizes but the first are known numbers; otherwise the loop stays. Nodes keep their metadata,
+             and their names, as what they make does, where nothing else has them. Exact.
     """
 
     name: ClassVar[str] = "inline-loop"

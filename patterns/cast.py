@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from graphopt.ir import DType, Node, Value
-from graphopt.match import FLOATING, NUMERIC, Declined, Match, attr, op, rule, tensor
+from graphopt.match import FLOATING, NUMERIC, Declined, Match, attr, each, op, rule, tensor
 
 x = tensor("x")
 
@@ -53,6 +53,30 @@ def cast_cast(m: Match, x: Value, between: int, to: int, saturate: int | None) -
     if saturate not in (None, 1):
         return m.no("saturate is {}, which concerns float8 alone", saturate)
     return m.op.Cast(x, to=to)
+
+
+@rule(op.Concat(each(op.Cast(tensor("xs"), to=attr("to"), saturate=attr("saturate"))), axis=attr("axis")), keeps_type=True)
+def concat_of_casts(m: Match, xs: tuple[Value, ...], to: tuple[int, ...], saturate: tuple[int | None, ...], axis: int) -> Value | Declined:
+    """Concat(Cast<to = T>(a), Cast<to = T>(b), ...)  ->  Cast<to = T>(Concat(a, b, ...))       of one type, no wider than T
+
+    A Concat of what is narrower copies less.
+    """
+    source, target = xs[0].dtype, DType(to[0])
+    if source is None or DType.string in (source, target) or any(value.dtype is not source for value in xs):
+        return m.no("they are not known to be of one type of numbers")
+    if len(xs) == 1 or any(other != to[0] for other in to):
+        return m.no("there are not two equal Casts")
+    if any(given not in (None, 1) for given in saturate):
+        return m.no("saturate is {}, which concerns float8 alone", saturate)
+    if source.bits > target.bits:
+        return m.no("{} is wider than {}", source, target)
+    return m.op.Cast(m.op.Concat(*xs, axis=axis), to=to[0])
+
+
+@rule(op.Shape(op.Cast(x).kept()).named("shape"), keeps_type=True)
+def shape_of_cast(m: Match, shape: Node, x: Value) -> Value:
+    """Shape(Cast(x))  ->  Shape(x)                                     whatever start and end are."""
+    return m.op.Shape(x, **shape.attributes)
 
 
 def holds(wide: DType, narrow: DType) -> bool:

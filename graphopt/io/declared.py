@@ -10,6 +10,7 @@ from typing import Any
 
 import onnx
 
+from graphopt.io.origin import GraphOrigin
 from graphopt.io.types import declarable, is_open, type_to_proto
 from graphopt.ir.graph import Graph, Value
 from graphopt.ir.types import TensorType, Type
@@ -104,3 +105,17 @@ def _refine(declared: onnx.TypeProto, type: Type | None, names: Collection[str] 
                 dim.dim_value = size
         elif size is not None and is_open(dim) and (names is None or size in names):
             dim.dim_param = size
+
+
+def declaration_of(graph: Graph, name: str) -> onnx.ValueInfoProto | None:
+    """What the file declares of an input or output of this name."""
+    known = graph.origin.message if isinstance(graph.origin, GraphOrigin) else None
+    infos = (*known.input, *known.output) if isinstance(known, onnx.GraphProto) else ()
+    return next((info for info in infos if info.name == name), None)
+
+
+def is_annotated(graph: Graph, name: str) -> bool:
+    """Whether a quantization annotation of the file names a value."""
+    known = graph.origin.message if isinstance(graph.origin, GraphOrigin) else None
+    annotations = known.quantization_annotation if isinstance(known, onnx.GraphProto) else ()
+    return any(name in (each.tensor_name, *(entry.value for entry in each.quant_parameter_tensor_names)) for each in annotations)

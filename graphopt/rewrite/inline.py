@@ -10,6 +10,7 @@ from typing import final
 from graphopt.ir.edit import Editor
 from graphopt.ir.graph import Graph, Node, Value
 from graphopt.ir.scopes import values_of
+from graphopt.rewrite.node_names import NodeNames
 from graphopt.schema import facts
 
 
@@ -17,12 +18,13 @@ from graphopt.schema import facts
 class Inliner:
     """Moves out what stands in the subgraphs of one root graph: the main graph or a function's body.
 
-    Nodes stay themselves: their names, metadata and doc strings, and whoever reads them. Values keep their names where nothing else
-    under the root has the same.
+    Nodes stay themselves: their metadata and doc strings, and whoever reads them. They keep their names where no node around has the
+    same, and values where nothing else under the root has.
     """
 
     def __init__(self, root: Graph, editor: Editor) -> None:
         self.root, self.editor = root, editor
+        self.node_names = NodeNames()
 
     def everywhere(self, op: str, inline: Callable[[Node], bool]) -> int:
         """Ask for each node of an operator under the root whether it was inlined; what was moved out is asked next. Returns how many were.
@@ -55,15 +57,25 @@ class Inliner:
         graph = before.graph
         assert graph is not None  # the caller holds a node of the graph
         for value in list(inner.initializers.values()):
-            self._part(value)
-            self.editor.move_initializer(value, graph, before)
+            self.move_initializer(value, graph, before)
         nodes = tuple(inner)
         for node in nodes:
-            for value in node.outputs:
-                if value.name:
-                    self._part(value)
-            self.editor.move(node, graph, before)
+            self.move_node(node, before)
         return nodes
+
+    def move_initializer(self, value: Value, graph: Graph, before: Node) -> None:
+        """Move an initializer of a subgraph to a graph around it; a Constant node before `before` makes it where none can be."""
+        self._part(value)
+        self.editor.move_initializer(value, graph, before)
+
+    def move_node(self, node: Node, before: Node) -> None:
+        """Move one node out of a subgraph, before a node of a graph around it, where all that it reads must be made."""
+        assert before.graph is not None  # the caller holds a node of the graph
+        for value in node.outputs:
+            if value.name:
+                self._part(value)
+        self.node_names.settle(node, before.graph)
+        self.editor.move(node, before.graph, before)
 
     def replace(self, replaced: Iterable[tuple[Value, Value]], moved: Iterable[Node]) -> None:
         """Let the readers of each value read another that comes out the same; what `moved` makes takes over the names."""

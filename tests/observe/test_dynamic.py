@@ -12,7 +12,7 @@ from graphopt.infer import infer_model
 from graphopt.observe.dynamic import Dependence, Remaining, remaining
 from tests.api.models import operators
 
-HEAD = '<ir_version: 10, opset_import: ["" : 20, "own" : 1]>\ng '
+HEAD = '<ir_version: 10, opset_import: ["" : 20, "own" : 1, "com.microsoft" : 1]>\ng '
 HELD = (
     "int64 i0 = {0}, int64 i1 = {1}, int64 i4 = {4}, int64 i9 = {9}, bool go = {1}, int64[1] one = {1}, int64[2] many = {5000, 5000}, "
     "float start = {0.0}"
@@ -159,10 +159,11 @@ def test_a_loop_goes_if_it_then_runs_once() -> None:
 
 def test_in_functions_and_branches() -> None:
     """What a function's parameters hold its callers decide, and so the sizes that are not the same for all of them."""
-    functions = """<domain: "own", opset_import: ["" : 20]> f (p) => (q) { s = Shape(p) q = ConstantOfShape(s) }
-                   <domain: "own", opset_import: ["" : 20]> found (p) => (q) { k = NonZero(p) q = Cast<to = 1>(k) }"""
+    # Of this domain: other functions are inlined, and then it is known who calls.
+    functions = """<domain: "com.microsoft", opset_import: ["" : 20]> f (p) => (q) { s = Shape(p) q = ConstantOfShape(s) }
+                   <domain: "com.microsoft", opset_import: ["" : 20]> found (p) => (q) { k = NonZero(p) q = Cast<to = 1>(k) }"""
     signature = "(float[N] x, float[M] z) => (float[] y, float[] w, float[] v)"
-    sentences = said(signature, "y = own.f(x) w = own.f(z) v = own.found(x)", functions)
+    sentences = said(signature, "y = com.microsoft.f(x) w = com.microsoft.f(z) v = com.microsoft.found(x)", functions)
     assert len(sentences) == 3
     assert all("p of f" in sentence or "p of found" in sentence for sentence in sentences)
     assert all(sentence.endswith("no flag removes it") for sentence in sentences)

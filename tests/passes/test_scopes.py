@@ -28,6 +28,18 @@ BODIES = {
         r = Loop(k, , x) <body = b (int64 i, bool d, float[2,3] h) => (bool d, float[2,3] s) { s = Relu(h) }>""",
         "Loop",
     ),
+    "unroll-loop": (
+        """k = Constant<value = int64 {2}>()
+        r = Loop(k, , x) <body = b (int64 i, bool d, float[2,3] h) => (bool d, float[2,3] s) { s = Relu(h) }>""",
+        "Loop",
+    ),
+    "remove-unused-body-outputs": (
+        """k = Constant<value = int64 {2}>()
+        r, q = Loop(k, , x, x) <body = b (int64 i, bool d, float[2,3] h, float[2,3] g) => (bool d, float[2,3] s, float[2,3] v) {
+            s = Relu(h) v = Neg(g)
+        }>""",
+        "Neg",
+    ),
     "eliminate-sequence": (
         "k = Constant<value = int64 {1}>() e = Exp(x) s = SequenceConstruct(x, e) t = SequenceAt(s, k) r = Relu(t)",
         "SequenceAt",
@@ -100,6 +112,12 @@ BODIES = {
 ONLY_WHERE_INITIALIZERS_MAY_BE = {"lift-constants": ("a = Constant<value_float = 1.5>() r = Add(x, a)", "Constant")}
 # What leaves as many of each: an operator, and what it reads afterwards.
 REWIRING = {
+    "hoist-loop-invariants": (
+        """k = Constant<value = int64 {2}>() w = Exp(x) r = Loop (k, , x) <
+            body = b (int64 i, bool d, float[2,3] h) => (bool d, float[2,3] s) { u = Neg(w) s = Mul(h, u) }>""",
+        "Neg",
+        "w",
+    ),
     "capture-loop-invariants": (
         """k = Constant<value = int64 {2}>() w = Exp(x) p, q = Loop (k, , x, w) <
             body = b (int64 i, bool d, float[2,3] h, float[2,3] g) => (bool d, float[2,3] s, float[2,3] g) { s = Mul(h, g) }>
@@ -126,11 +144,17 @@ def count(graph: Graph, operator: str) -> int:
 
 
 ON_SIZES = {"simplify-shape-arithmetic"}  # here all sizes are numbers: tests/passes/test_shape_arithmetic.py has it
+# What is about the whole model, or names and texts: test_inline_functions.py and test_whole_model_passes.py have it.
+ON_MODELS = {
+    "add-default-attributes", "add-initializers-to-inputs", "clear-metadata", "fix-names", "inline-functions", "lift-subgraph-initializers",
+    "prune-unused-graph-inputs", "remove-default-attributes", "remove-initializers-from-inputs", "remove-unused-functions",
+    "remove-unused-node-outputs", "remove-unused-opset-imports", "rename-io",
+}  # fmt: skip
 
 
 def test_no_pass_is_forgotten() -> None:
     ours = {name for name, entry in installed().passes.items() if entry.owner == "graphopt"}
-    assert ours == BODIES.keys() | ONLY_WHERE_INITIALIZERS_MAY_BE.keys() | REWIRING.keys() | ON_SIZES
+    assert ours == BODIES.keys() | ONLY_WHERE_INITIALIZERS_MAY_BE.keys() | REWIRING.keys() | ON_SIZES | ON_MODELS
 
 
 @pytest.mark.parametrize("step", [*BODIES, *ONLY_WHERE_INITIALIZERS_MAY_BE])

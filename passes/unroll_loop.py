@@ -1,0 +1,144 @@
+"""Loops of which it is known how often they run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from graphopt.infer import infer_node
+from graphopt.ir import DType, Graph, Node, Tensor, Value
+from graphopt.passes.capture_loop_invariants import unchanged
+from graphopt.passes.inline_if import decided
+from graphopt.passes.inline_loop import malformed, scans, stacked, unpassed
+from graphopt.pipeline.base import Context, Pass
+from graphopt.rewrite.clone import Cloner
+from graphopt.rewrite.inline import Inliner
+from graphopt.schema import facts
+from graphopt.schema.spelling import CannotSpell, spell
+
+
+@dataclass(frozen=True)
+class UnrollLoop(Pass):
+    """Write the rounds of a Loop that runs a small, known number of times one after the other.
+
+    Before:  y, s = Loop(2, true, x) <body = (i, c, h) => (c, r, r) { r = Relu(h) }>
+    After:   t = Relu(x); y = Relu(t); s = Concat(Unsqueeze(t, [0]), Unsqueeze(y, [0]))
+    Keeps:   loops that may end early, whose number of rounds is not known, more than `rounds`, or would make more than `nodes` nodes;
+             bodies with random or unknown operators. Loops of no round and of one are for inline-loop. Nodes are called after the loop,
+             the round and their own name. Exact; the model grows.
+    """
+
+    name: ClassVar[str] = "unroll-loop"
+    rounds: int = field(default=16, metadata={"doc": "loops of more rounds stay"})
+    nodes: int = field(default=1024, metadata={"doc": "loops that would become more nodes than this stay"})
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Unroll in this graph and the graphs inside it, inner loops first."""
+        inliner, changes = Inliner(graph, context.editor), 0
+        for node in reversed(context.editor.calls(graph, ("Loop",))):
+            changes += context.editor.holds(node) and self.unroll(node, inliner, context)
+        context.stale |= changes > 0
+        return changes
+
+    def unroll(self, node: Node, inliner: Inliner, context: Context) -> bool:
+        """Unroll one loop if its rounds are known."""
+        body, graph, rounds = node.attribute("body"), node.graph, rounds_of(node)
+        if rounds is None or rounds < 2 or not isinstance(body, Graph) or graph is None:
+            return False
+        cloner = Cloner(context.editor, {})
+        why = malformed(node, body) or inliner.refusal(body) or self.refusal(node, body, graph, rounds, cloner)
+        if why is not None:
+            context.observer.declined(self.name, node, why.__str__)
+            return False
+        if not context.observer.may_apply(self.name, node):
+            return False
+        made = rolled_out(node, body, graph, rounds, inliner)
+        context.editor.erase(node)
+        context.observer.applied(self.name, node, made)
+        return True
+
+    def refusal(self, node: Node, body: Graph, graph: Graph, rounds: int, cloner: Cloner) -> str | None:
+        """Why the rounds cannot be written out; None when they can."""
+        if rounds > self.rounds:
+            return f"it runs {rounds} times, and more than {self.rounds} are not written out"
+        size = rounds * sum(map(len, body.walk()))
+        if size > self.nodes:
+            return f"it would become {size} nodes, and more than {self.nodes} are too many"
+        for held in body:
+            if not facts.is_deterministic(held):  # with a seed each round goes on where the one before it stopped
+                return f"{held.op} may give something else each time"
+            if (why := cloner.refusal(held, graph)) is not None:
+                return why
+        for value in unpassed(body):
+            if value.shape not in ((), (1,)):
+                return f"the rank of {value!r} is not known"
+            if (why := facts.refuses_constant(graph, value.type)) is not None:
+                return why
+        try:
+            for _, new in scans(node, body):
+                stacked(new, graph)
+        except CannotSpell as reason:
+            return str(reason)
+        return None
+
+
+def rounds_of(node: Node) -> int | None:
+    """How often a Loop runs, if that is known and nothing ends it early."""
+    count, condition, body = decided(node.input(0)), node.input(1), node.attribute("body")
+    if count is None or not isinstance(body, Graph) or len(body.inputs) < 2 or not body.outputs or facts.of_node(node) is None:
+        return None
+    if condition is None:  # ONNX Loop: what the body says of it is ignored then
+        return count
+    goes_on = unchanged(body.outputs[0])
+    return count if decided(condition) == 1 and (goes_on is body.inputs[1] or decided(goes_on) == 1) else None
+
+
+def rolled_out(node: Node, body: Graph, graph: Graph, rounds: int, inliner: Inliner) -> tuple[Node, ...]:
+    """Put copies of a body before its Loop and let its readers read them; returns the copies."""
+    editor = inliner.editor
+    constants = {
+        value: editor.add_constant(graph, value.tensor, value.name, node)
+        for value in body.initializers.values()
+        if value.tensor is not None
+    }
+    states: list[Value | None] = list(node.inputs[2:])
+    given: dict[Value, list[Value]] = {new: [] for _, new in scans(node, body)}
+    made: list[Node] = []
+    for number in range(rounds):
+        known: dict[Value, Value | None] = {**constants, **dict(zip(body.inputs[2:], states, strict=True))}
+        for value in unpassed(body):
+            content, dtype = (1, DType.bool) if value is body.inputs[1] else (number, DType.int64)
+            known[value] = editor.add_constant(graph, Tensor.of([content] if value.rank else content, dtype), value.name, node)
+        cloner = Cloner(editor, known, prefix=f"{node.name}/{number}" if node.name else "", names=inliner.node_names)
+        for held in body:
+            copied = cloner.copy(held, graph, node)
+            copied.metadata = {**node.metadata, **copied.metadata}
+            copied.rule, copied.replaces = "unroll-loop", (node.name,) if node.name else ()
+            made.append(copied)
+        states = [cloner.read(value) for value in body.outputs[1 : 1 + len(states)]]
+        for value, each in given.items():
+            if (new := cloner.read(value)) is not None:
+                each.append(new)
+    pairs = [(old, new) for old, new in zip(node.outputs, states, strict=False) if new is not None]
+    for old, new in scans(node, body):
+        pairs.append((old, joined(given[new], graph, node, inliner, made)))
+    inliner.replace(pairs, made)
+    return tuple(made)
+
+
+def joined(values: list[Value], graph: Graph, before: Node, inliner: Inliner, made: list[Node]) -> Value:
+    """A scan output: what each round gives, one after the other along a new first axis."""
+    stacks = []
+    for value in values:
+        stack = stacked(value, graph)
+        for axes in stack.inputs[1:]:
+            if axes is not None:
+                inliner.editor.adopt_constant(graph, axes, before)
+        inliner.editor.insert(stack, graph, before)
+        stack.output.type = infer_node(stack)[0]
+        stacks.append(stack.output)
+        made.append(stack)
+    whole = spell("Concat", stacks, {"axis": 0}, graph)
+    inliner.editor.insert(whole, graph, before)
+    made.append(whole)
+    return whole.output
