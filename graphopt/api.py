@@ -39,29 +39,29 @@ class _Logged(Observer):
 @overload
 def optimize(source: ModelProto, level: int = 1, *, pipeline: Pipeline | str | None = None, only: Collection[str] = (),
              skip: Collection[str] = (), initializers_are_constants: bool = False, freeze: Sizes = None, input_shapes: Shapes = None,
-             allow_outside: bool = False, verify: bool = False, verify_each: bool = False, observer: Observer | None = None,
-             report: FilePath | None = None, reproducer: FilePath | None = None) -> ModelProto: ...
+             opset: int | None = None, allow_outside: bool = False, verify: bool = False, verify_each: bool = False,
+             observer: Observer | None = None, report: FilePath | None = None, reproducer: FilePath | None = None) -> ModelProto: ...
 @overload
 def optimize(source: bytes, level: int = 1, *, pipeline: Pipeline | str | None = None, only: Collection[str] = (),
              skip: Collection[str] = (), initializers_are_constants: bool = False, freeze: Sizes = None, input_shapes: Shapes = None,
-             allow_outside: bool = False, verify: bool = False, verify_each: bool = False, observer: Observer | None = None,
-             report: FilePath | None = None, reproducer: FilePath | None = None) -> bytes: ...
+             opset: int | None = None, allow_outside: bool = False, verify: bool = False, verify_each: bool = False,
+             observer: Observer | None = None, report: FilePath | None = None, reproducer: FilePath | None = None) -> bytes: ...
 @overload
 def optimize(source: FilePath | Model, level: int = 1, *, pipeline: Pipeline | str | None = None, only: Collection[str] = (),
              skip: Collection[str] = (), initializers_are_constants: bool = False, freeze: Sizes = None, input_shapes: Shapes = None,
-             allow_outside: bool = False, verify: bool = False, verify_each: bool = False, observer: Observer | None = None,
-             report: FilePath | None = None, reproducer: FilePath | None = None) -> Model: ...
+             opset: int | None = None, allow_outside: bool = False, verify: bool = False, verify_each: bool = False,
+             observer: Observer | None = None, report: FilePath | None = None, reproducer: FilePath | None = None) -> Model: ...
 @overload
 def optimize(source: Surgeons, level: int = 1, *, pipeline: Pipeline | str | None = None, only: Collection[str] = (),
              skip: Collection[str] = (), initializers_are_constants: bool = False, freeze: Sizes = None, input_shapes: Shapes = None,
-             allow_outside: bool = False, verify: bool = False, verify_each: bool = False, observer: Observer | None = None,
-             report: FilePath | None = None, reproducer: FilePath | None = None) -> Surgeons: ...
+             opset: int | None = None, allow_outside: bool = False, verify: bool = False, verify_each: bool = False,
+             observer: Observer | None = None, report: FilePath | None = None, reproducer: FilePath | None = None) -> Surgeons: ...
 @overload
 def optimize(source: ModelProto | bytes | FilePath | Model | SurgeonGraph, level: int = 1, *, output: FilePath,
              pipeline: Pipeline | str | None = None, only: Collection[str] = (), skip: Collection[str] = (),
-             initializers_are_constants: bool = False, freeze: Sizes = None, input_shapes: Shapes = None, allow_outside: bool = False,
-             verify: bool = False, verify_each: bool = False, observer: Observer | None = None, report: FilePath | None = None,
-             reproducer: FilePath | None = None) -> Path: ...
+             initializers_are_constants: bool = False, freeze: Sizes = None, input_shapes: Shapes = None, opset: int | None = None,
+             allow_outside: bool = False, verify: bool = False, verify_each: bool = False, observer: Observer | None = None,
+             report: FilePath | None = None, reproducer: FilePath | None = None) -> Path: ...
 def optimize(
     source: ModelProto | bytes | FilePath | Model | SurgeonGraph,
     level: int = 1,
@@ -73,6 +73,7 @@ def optimize(
     initializers_are_constants: bool = False,
     freeze: Sizes = None,
     input_shapes: Shapes = None,
+    opset: int | None = None,
     allow_outside: bool = False,
     verify: bool = False,
     verify_each: bool = False,
@@ -95,6 +96,8 @@ def optimize(
     freeze: numbers for dimensions, by name or place: `{"batch": 4, "input_ids:1": 128}`. A name is one size everywhere in the model.
     input_shapes: whole shapes for inputs: `{"image": (1, 3, None, "width")}`; None leaves a dimension as it is, a name names one that
         has no name. All other dimensions stay dynamic and keep their names.
+    opset: write the model for this opset of the default domain first, so that what runs afterwards may use its operators. Nothing is
+        done when one node cannot be said there.
     allow_outside: external data may lie outside the model's folder.
     verify: run both models and compare; nothing is written or returned when they differ.
     verify_each: check the graph after every pass.
@@ -110,7 +113,7 @@ def optimize(
     PosixPath('smaller.onnx')
     """
     path = Path(source) if isinstance(source, (str, os.PathLike)) else None
-    chosen = _pipeline(pipeline, level)  # the caller's mistakes first: exporting a graph may take long
+    chosen = _pipeline(pipeline, level).at_opset(opset)  # the caller's mistakes first: exporting a graph may take long
     job = Job(
         path if path is not None else from_graphsurgeon(source) if is_surgeon_graph(source) else source,
         chosen,

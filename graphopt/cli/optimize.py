@@ -33,6 +33,7 @@ graphopt optimize in.onnx -o out.onnx --freeze batch=1,seq=128
 @click.option("--skip", multiple=True, metavar="PASS", help="Leave this pass out. Repeatable.")
 @click.option("--initializers-are-constants", is_flag=True, help="Nobody feeds initializers that are inputs as well: make them constants.")
 @size_options
+@click.option("--opset", type=int, metavar="N", help="Write the model for this opset first, with everything in it or not at all.")
 @click.option("--verify", is_flag=True, help="Run both models and compare; nothing is written when they differ.")
 @click.option("--write-anyway", is_flag=True, help="With --verify: write the result even when it differs.")
 @click.option("--dry-run", is_flag=True, help="Write nothing, only say what would happen.")
@@ -83,7 +84,7 @@ def make_job(source: Path, output: Path | None, registry: Registry, options: dic
 
     return Job(
         source,
-        pipeline_of(options["pipeline"], options["level"], registry),
+        pipeline_of(options["pipeline"], options["level"], registry).at_opset(options["opset"], registry),
         registry,
         output=output,
         only=options["only"],

@@ -23,7 +23,7 @@ BEFORE_IR_4 = """
 <ir_version: 3, opset_import: ["" : 8]>
 agraph (float[2, 3] x, float[3] c) => (float[2, 3] y)
 <float[3] c = {1, 2, 3}> {
-   d = Neg(c)
+   d = Abs(c)
    y = Add(x, d)
 }
 """

@@ -1,0 +1,36 @@
+"""Reductions for runtimes that have ReduceSum and ReduceMax alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from graphopt.match.rule import Rule
+from graphopt.patterns.decomposition import (
+    reduce_l1_to_parts,
+    reduce_l2_to_parts,
+    reduce_log_sum_exp_to_parts,
+    reduce_log_sum_to_parts,
+    reduce_sum_square_to_parts,
+)
+from graphopt.pipeline.base import RulePass
+
+
+@dataclass(frozen=True)
+class DecomposeReduction(RulePass):
+    """Write out ReduceL1, ReduceL2, ReduceLogSum, ReduceLogSumExp and ReduceSumSquare by ReduceSum.
+
+    Before:  y = ReduceL2(x, axes)
+    After:   s = Mul(x, x); t = ReduceSum(s, axes); y = Sqrt(t)
+    Keeps:   integers; float16 and bfloat16, but of ReduceL1; noop_with_empty_axes; a ReduceLogSumExp of a size that is not known. Rounding:
+             the sums in another order.
+    """
+
+    name: ClassVar[str] = "decompose-reduction"
+    rules: ClassVar[tuple[Rule, ...]] = (
+        reduce_l1_to_parts,
+        reduce_l2_to_parts,
+        reduce_log_sum_to_parts,
+        reduce_log_sum_exp_to_parts,
+        reduce_sum_square_to_parts,
+    )
