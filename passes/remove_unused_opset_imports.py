@@ -16,7 +16,7 @@ class RemoveUnusedOpsetImports(Pass):
 
     Before:  <opset_import: ["" : 20, "com.microsoft" : 1]>  y = Relu(x)
     After:   <opset_import: ["" : 20]>                       y = Relu(x)
-    Keeps:   the default domain, and domains that the model's functions belong to or use. Exact.
+    Keeps:   the default domain, domains that the model's functions belong to or use, and the only import there is. Exact.
     """
 
     name: ClassVar[str] = "remove-unused-opset-imports"
@@ -31,6 +31,8 @@ class RemoveUnusedOpsetImports(Pass):
         if function is None:  # a model imports what its functions are made of, and where they belong
             used |= {node.domain for each in model.graphs() for node in each} | {each.domain for each in model.functions.values()}
         unused = [domain for domain in opsets if domain not in used and domain not in DEFAULT_DOMAINS]
+        if len(unused) == len(opsets):  # a model without any import is not valid
+            del unused[0]
         if not unused or not context.observer.may_apply(self.name, graph.exit):
             return 0
         for domain in unused:
