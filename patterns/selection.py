@@ -8,6 +8,7 @@ from graphopt.ir import DType, Value
 from graphopt.match import Declined, Match, any_of, op, rule, tensor
 from graphopt.patterns.neutral import unless_wider
 from graphopt.patterns.noop import same_shape
+from graphopt.schema import facts
 
 MOST_READ: Final = 1 << 16  # bytes of a condition that is looked into
 
@@ -53,7 +54,13 @@ def where_decided(m: Match, c: Value, x: Value, y: Value) -> Value | Declined:
 
 @rule(op.Where(c, x, x), keeps_type=True, exactness="rounding")
 def where_same(m: Match, c: Value, x: Value) -> Value | Declined:
-    """Where(c, x, x)  ->  x                           c does not make it bigger                       rounding: of -0 Where may make +0"""
+    """Where(c, x, x)  ->  x                           c does not make it bigger                       rounding: of -0 Where may make +0
+
+    Not when c is drawn at random: with its last reader the draw would go, and whoever draws after it from the same generator
+    would get other numbers.
+    """
+    if c.producer is not None and not facts.is_deterministic(c.producer):
+        return m.no("{} is drawn at random: draws after it would be others", c)
     return alone(m, x, c)
 
 
