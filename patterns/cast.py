@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from graphopt.ir import DType, Node, Value
+import numpy as np
+
+from graphopt.ir import DType, Node, Tensor, Value
 from graphopt.match import FLOATING, NUMERIC, Declined, Match, attr, each, op, rule, tensor
 
 x = tensor("x")
@@ -77,6 +79,20 @@ def concat_of_casts(m: Match, xs: tuple[Value, ...], to: tuple[int, ...], satura
 def shape_of_cast(m: Match, shape: Node, x: Value) -> Value:
     """Shape(Cast(x))  ->  Shape(x)                                     whatever start and end are."""
     return m.op.Shape(x, **shape.attributes)
+
+
+@rule(op.Cast(op.ConstantOfShape(tensor("s"), value=attr("value")), to=attr("to")), keeps_type=True)
+def cast_of_constant_of_shape(m: Match, s: Value, value: Tensor | None, to: int) -> Value | Declined:
+    """Cast<to = T>(ConstantOfShape<value = v>(s))  ->  ConstantOfShape<value = v'>(s)       v': v in T, which holds it exactly."""
+    held, target = value if value is not None else Tensor.of(np.zeros(1, np.float32)), DType(to)
+    if held.size != 1 or not all(dtype in NUMERIC or dtype is DType.bool for dtype in (held.dtype, target)):
+        return m.no("it is not one number in a type of numbers")
+    number = held.numpy().reshape(1)
+    with np.errstate(all="ignore"):
+        made = number.astype(target.numpy)
+        if target is not DType.bool and made.astype(number.dtype).tobytes() != number.tobytes():
+            return m.no("{} does not hold {}", target, number.item())
+    return m.op.ConstantOfShape(s, value=Tensor.of(made, target))
 
 
 def holds(wide: DType, narrow: DType) -> bool:
