@@ -1,0 +1,51 @@
+"""Convolutions of one value with several filters as one convolution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from graphopt.ir import Graph, Node
+from graphopt.match.rule import Exactness
+from graphopt.passes.parallel_products import Branch, Joint, grouped, is_vector, join, weights_of
+from graphopt.pipeline.base import Context, Pass
+from graphopt.schema import facts
+from graphopt.schema.spelling import UNKNOWN, has_neutral_form, neutral_attribute
+
+HOW: Final = ("auto_pad", "dilations", "group", "pads", "strides")
+
+
+@dataclass(frozen=True)
+class FuseParallelConvs(Pass):
+    """Convolve once with all filters of one size that go over one value, and split the result.
+
+    Before:  a = Conv(x, u, b); c = Conv(x, v, d)                                      u: (16, C, 3, 3)  v: (32, C, 3, 3)
+    After:   a, c = Split<axis = 1>(Conv(x, w, e), [16, 32])                           w: u and v one after the other, e: b and d
+    Keeps:   filters or biases that are not constant, filters that are read elsewhere and over 64 KiB (they would be stored twice);
+             convolutions in groups, or with other strides, pads or dilations than the rest. Rounding: a runtime may choose another kernel.
+    """
+
+    name: ClassVar[str] = "fuse-parallel-convs"
+    exactness: ClassVar[Exactness] = "rounding"
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Fuse in this graph and the graphs inside it; linear in the Convs."""
+        changes = 0
+        for group in grouped(branches(context.editor.calls(graph, ("Conv",)))):
+            changes += join(self.name, group, Joint("Conv", dict(group[0].product.attributes), 0, 1), context)
+        return changes
+
+
+def branches(nodes: list[Node]) -> Iterator[Branch]:
+    """The convolutions with constant filters."""
+    for node in nodes:
+        weights = None if facts.is_function_call(node) or not has_neutral_form(node) else weights_of(node)
+        held, x = None if weights is None else weights.const, node.inputs[0]
+        if weights is None or held is None or x is None or x.const is not None or len(held.shape) < 3:
+            continue
+        given, bias = tuple(neutral_attribute(node, name) for name in (*HOW, "kernel_shape")), node.input(2)
+        if UNKNOWN in given or given[HOW.index("group")] != 1 or given[-1] not in (None, held.shape[2:]):
+            continue
+        if bias is None or is_vector(bias, held.shape[0], held.dtype, 1):
+            yield Branch((x, node.graph, held.dtype, held.shape[1:], given[:-1]), node, weights, bias, None, held.shape[0])

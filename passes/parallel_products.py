@@ -1,0 +1,164 @@
+"""Products of one value with several constant weights, as one product with all of them and a Split."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from graphopt.infer import CannotEvaluate, infer_node
+from graphopt.ir import Attribute, DType, Graph, Node, Tensor, TensorType, Value
+from graphopt.passes.deferred import compute
+from graphopt.patterns.normalization import MOST_COPIED
+from graphopt.pipeline.base import Context
+from graphopt.schema import facts
+from graphopt.schema.older import CannotSpell
+from graphopt.schema.spelling import spell
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One product: what may be computed at once has equal keys.
+
+    `add` is the Add of a constant that alone reads the product, `bias` that constant, or the product's own; `count` are the results' extent
+    along the axis that is split.
+    """
+
+    key: Hashable
+    product: Node
+    weights: Value
+    bias: Value | None
+    add: Node | None
+    count: int
+
+
+@dataclass(frozen=True)
+class Joint:
+    """How branches are computed at once: the operator, and the axes along which the weights, and the results, lie side by side."""
+
+    op_type: str
+    attributes: Mapping[str, Attribute]
+    weights_axis: int
+    axis: int
+
+
+def weights_of(node: Node) -> Value | None:
+    """The constant weights of a product that may be stored anew: not those that would be stored twice though they are big."""
+    weights = node.inputs[1]
+    held = None if weights is None else weights.const
+    if weights is None or held is None or not held.dtype.is_float or held.dtype.bits < 16 or not held.size:
+        return None
+    return None if sum(weights.users.values()) > 1 and held.nbytes > MOST_COPIED else weights
+
+
+def is_vector(bias: Value | None, count: int, dtype: DType, most: int) -> bool:
+    """Whether a term is a constant of one element per column, of at most this rank."""
+    held = None if bias is None else bias.const
+    return (
+        held is not None and held.dtype == dtype and 0 < len(held.shape) <= most and held.shape == (1,) * (len(held.shape) - 1) + (count,)
+    )
+
+
+def grouped(branches: Iterator[Branch]) -> list[list[Branch]]:
+    """The branches with equal keys, where there are several."""
+    groups: dict[Hashable, list[Branch]] = {}
+    for branch in branches:
+        groups.setdefault(branch.key, []).append(branch)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def join(name: str, group: Sequence[Branch], joint: Joint, context: Context) -> bool:
+    """Put one product and a Split in the place of several products."""
+    first = group[0].product
+    graph, observer = first.graph, context.observer
+    assert graph is not None  # it was found in one
+    is_added = all(branch.add is not None for branch in group)
+    try:
+        made = joined(group, joint, graph, is_added=is_added)
+    except (CannotSpell, CannotEvaluate) as reason:
+        observer.declined(name, first, reason.__str__)
+        return False
+    for node in made:
+        if (why := facts.accepts(node, graph)) is not None:
+            observer.declined(name, first, why.__str__)
+            return False
+    if not observer.may_apply(name, first):
+        return False
+    replaced = [branch.product for branch in group] + [branch.add for branch in group if is_added and branch.add is not None]
+    names = tuple(dict.fromkeys(old for node in replaced for old in (node.replaces or (node.name,)) if old))
+    for node in made:
+        node.rule, node.metadata, node.replaces = name, dict(first.metadata), names
+        insert(node, graph, first, context)
+    for branch, part in zip(group, made[-1].outputs, strict=True):
+        replace(branch, part, context, is_added=is_added)
+    observer.applied(name, first, made)
+    return True
+
+
+def joined(group: Sequence[Branch], joint: Joint, graph: Graph, *, is_added: bool) -> tuple[Node, ...]:
+    """The product, the sum with what all branches add, and the Split; in no graph yet."""
+    weights = side_by_side([branch.weights for branch in group], joint.weights_axis, graph)
+    adds_itself = not is_added and any(branch.bias is not None and branch.add is None for branch in group)
+    biases = side_by_side([as_vector(branch) for branch in group], 0, graph) if is_added or adds_itself else None
+    operands = [group[0].product.inputs[0], weights, *([biases] if adds_itself else [])]
+    nodes = [typed(spell(joint.op_type, operands, joint.attributes, graph), graph)]
+    if is_added:
+        nodes.append(typed(spell("Add", [nodes[0].output, biases], {}, graph), graph))
+    sizes = constant(Tensor.of([branch.count for branch in group], DType.int64), "split")
+    nodes.append(typed(spell("Split", [nodes[-1].output, sizes], {"axis": joint.axis}, graph, outputs=len(group)), graph))
+    return tuple(nodes)
+
+
+def as_vector(branch: Branch) -> Value:
+    """What a branch adds, one element per column; 0 where it adds nothing."""
+    held, weights = None if branch.bias is None else branch.bias.const, branch.weights.const
+    assert weights is not None  # a branch has constant weights
+    if branch.bias is None or held is None:
+        return constant(Tensor.of(np.zeros(branch.count, weights.dtype.numpy), weights.dtype), "bias")
+    return constant(Tensor(held.dtype, (branch.count,), held.storage), branch.bias.name)
+
+
+def side_by_side(values: Sequence[Value], axis: int, graph: Graph) -> Value:
+    """Constants as one; a big one is put together when somebody asks for its bytes."""
+    (tensor,) = compute(spell("Concat", values, {"axis": axis}, graph), graph)
+    return constant(tensor, values[0].name)
+
+
+def constant(tensor: Tensor, name: str) -> Value:
+    """A constant that nothing owns yet."""
+    return Value(name, TensorType(tensor.dtype, tensor.shape), tensor=tensor)
+
+
+def typed(node: Node, graph: Graph) -> Node:
+    """A node whose outputs have types."""
+    for output, type in zip(node.outputs, infer_node(node, graph), strict=True):
+        output.type = type
+    return node
+
+
+def insert(node: Node, graph: Graph, before: Node, context: Context) -> None:
+    """Put a node and the constants that only it reads into a graph."""
+    for operand in node.inputs:
+        if operand is not None and operand.tensor is not None and operand.producer is None and operand.graph is None:
+            context.editor.adopt_constant(graph, operand, before)
+    context.editor.insert(node, graph, before)
+
+
+def replace(branch: Branch, part: Value, context: Context, *, is_added: bool) -> None:
+    """Let a part of the joint result stand for a branch, and drop what nobody reads any more."""
+    editor = context.editor
+    last = branch.add if is_added and branch.add is not None else branch.product
+    part.type = last.output.type if last.output.type is not None else part.type
+    is_output = last.output.is_output
+    editor.replace(last.output, part)
+    if not is_output:
+        editor.exchange_names(last.output, part)
+    for node in dict.fromkeys((last, branch.product)):
+        operands = node.inputs
+        editor.erase(node)
+        for value in operands:
+            if value is not None and value.is_initializer and editor.may_drop_initializer(value):
+                editor.drop_initializer(value)
+            elif value is not None and value.producer is not None and value.const is not None and not value.users:
+                editor.erase(value.producer)
