@@ -11,19 +11,19 @@ from graphopt.passes.eliminate_dead_nodes import is_unread
 from graphopt.pipeline.base import Context, Pass
 from graphopt.schema import facts
 
-# The operators with optional outputs, but for two: how many outputs it has says what a BatchNormalization does, and an Attention that
-# gets past keys has to give the present ones.
-LEAVING_OUT: Final = ("Dropout", "GRU", "LSTM", "LayerNormalization", "MaxPool", "RNN", "SoftmaxCrossEntropyLoss", "Unique")
+# The operators with optional outputs, but for three: how many outputs it has says what a BatchNormalization does, an Attention that
+# gets past keys has to give the present ones, and onnxruntime's MaxPool with and without indices makes different numbers of a NaN.
+LEAVING_OUT: Final = ("Dropout", "GRU", "LSTM", "LayerNormalization", "RNN", "SoftmaxCrossEntropyLoss", "Unique")
 
 
 @dataclass(frozen=True)
 class RemoveUnusedNodeOutputs(Pass):
     """Leave out the optional outputs of a node that nobody reads, so that no runtime computes them.
 
-    Before:  y, indices = MaxPool(x); _, h, c = LSTM(v, w, r)           indices, c: unread
-    After:   y = MaxPool(x); _, h = LSTM(v, w, r)
-    Keeps:   outputs that the operator must give (those of Split among them), outputs of unknown operators, BatchNormalization and
-             Attention, where their number has a meaning. Exact.
+    Before:  y, mask = Dropout(x); _, h, c = LSTM(v, w, r)           mask, c: unread
+    After:   y = Dropout(x); _, h = LSTM(v, w, r)
+    Keeps:   outputs that the operator must give (those of Split among them), outputs of unknown operators, of
+             BatchNormalization and Attention, where their number has a meaning, and of MaxPool, which may treat NaN otherwise. Exact.
     """
 
     name: ClassVar[str] = "remove-unused-node-outputs"
