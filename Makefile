@@ -8,6 +8,9 @@
 #   make test-oldest   the tests with the oldest supported onnx, numpy and onnxruntime
 #   make wheel-test    the tests against the built wheel, away from this checkout
 #   make bench         time and memory beside the peers that are installed; BENCH='--all --check' for all of it
+#   make docs          write docs/rewrites.md from what the passes declare
+#   make orders        passes of level 1 in other orders, pairs first: same results, same graphs?
+#   make sweep         random pipelines over random models; SWEEP='--minutes 60 --seed 1'
 #   make clean         remove what the others made
 
 PYTHON ?= python3
@@ -31,7 +34,7 @@ install = echo "installing graphopt[$(2)] into $(1)" \
 	&& $(1)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$(2)]' $(3) \
 	&& $(1)/bin/python tools/links.py
 
-.PHONY: demo test dev lint test-slow test-oldest wheel-test bench clean
+.PHONY: demo test dev lint test-slow test-oldest wheel-test bench docs orders sweep clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.done-demo
@@ -58,6 +61,15 @@ test-oldest: $(OLDEST)/.done-test
 
 bench: $(VENV)/.done-test
 	@$(VENV)/bin/python bench/run.py $(BENCH)
+
+docs: $(VENV)/.done-test
+	@$(VENV)/bin/python tools/rewrites.py
+
+orders: $(VENV)/.done-test
+	@$(VENV)/bin/python tools/orders.py
+
+sweep: $(VENV)/.done-test
+	@$(VENV)/bin/python tools/sweep.py $(SWEEP)
 
 clean:
 	rm -rf $(VENV) $(OLDEST) build dist graphopt.egg-info

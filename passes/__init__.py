@@ -22,4 +22,5 @@ PLUGIN = Plugin(
     name="graphopt",
     levels=LEVELS,
     passes={name: _class(name) for name in dict.fromkeys((*(name for names in LEVELS.values() for name in names), *ON_REQUEST))},
+    other_names="graphopt.passes.other_names:OTHER_NAMES",
 )

@@ -4,6 +4,10 @@ LEVELS: dict[int, tuple[str, ...]] = {
     1: (
         # What nobody reads goes first, so that nothing below spends time on it.
         "eliminate-dead-nodes",
+        # Nothing below sees into a call.
+        "inline-functions",
+        "remove-unused-functions",
+        "remove-unused-node-outputs",
         "lift-constants",
         # These two stand between operators that belong together.
         "eliminate-identity",
@@ -12,6 +16,7 @@ LEVELS: dict[int, tuple[str, ...]] = {
         "inline-if",
         "inline-loop",
         "capture-loop-invariants",
+        "remove-unused-body-outputs",
         "eliminate-sequence",
         "eliminate-optional",
         # Shapes become numbers here; that a reshape, a slice or a pad does nothing is seen only then.
@@ -19,6 +24,7 @@ LEVELS: dict[int, tuple[str, ...]] = {
         "fold-constants",
         "materialize-shapes",
         "simplify-shape-arithmetic",
+        "hoist-loop-invariants",
         "eliminate-noop-cast",
         "fuse-consecutive-transposes",
         "eliminate-noop-transpose",
@@ -27,21 +33,57 @@ LEVELS: dict[int, tuple[str, ...]] = {
         "eliminate-noop-flatten",
         "eliminate-noop-expand",
         "eliminate-noop-slice",
+        "fuse-consecutive-slices",
         "eliminate-noop-pad",
+        "fuse-pad",
+        "fuse-consecutive-pads",
         "eliminate-noop-split",
         "fuse-consecutive-concats",
         "eliminate-noop-concat",
+        "eliminate-slice-of-concat",
+        "eliminate-split-concat-roundtrip",
         "eliminate-noop-tile",
+        "simplify-expand",
         "eliminate-noop-resize",
         "eliminate-noop-reduce",
+        "fuse-reduce",
         "eliminate-squeeze-unsqueeze-pair",
+        "eliminate-reshape-around-elementwise",
         "fuse-gather-unsqueeze",
+        "eliminate-redundant-index",
+        "eliminate-space-depth-pair",
+        "fuse-depth-to-space",
+        "convert-slices-to-space-to-depth",
+        # What the fusions below look for: Add, Sqrt and Clip, however they were written.
+        "convert-sum-to-add",
+        "convert-pow-to-sqrt",
+        "eliminate-redundant-unary",
+        "fuse-consecutive-clips",
+        # Before constants move and merge: these are known by their constants.
+        "fuse-gelu",
+        "fuse-activation",
+        "fuse-softmax",
+        # Before layer normalization, which takes any last axes but no scale per channel.
+        "fuse-instance-norm",
+        "fuse-layer-norm",
+        "fuse-rms-norm",
+        "eliminate-expand-before-broadcast",
         "eliminate-neutral-operand",
         "merge-constant-operands",
+        "fuse-negations",
+        "simplify-logic",
+        "simplify-where",
+        "eliminate-cast-before-compare",
         "fuse-div-mul",
+        # Before terms per channel go into the Conv that makes the channels.
+        "push-transposes",
         # Before equal weights become one: weights that two convolutions share stay as they are when they are large.
         "fuse-conv-bn",
         "fuse-conv-scale",
+        "fuse-gemm-scale",
+        "fuse-scale-conv",
+        "eliminate-zero-bias",
+        "eliminate-zero-state",
         # Equal constants make equal nodes.
         "merge-equal-initializers",
         "eliminate-common-subexpressions",
@@ -49,11 +91,68 @@ LEVELS: dict[int, tuple[str, ...]] = {
         "convert-slices-to-split",
         # After it: of two equal MatMuls one is less work than two Gemms.
         "fuse-matmul-add",
+        "convert-einsum-to-matmul",
+        "fuse-gemm-transpose",
+        # Rows that are put back as they were need no Gemm, a transposed table does.
+        "convert-gemm-to-matmul",
+        "convert-tied-matmul",
+        "remove-unused-opset-imports",
     ),
 }
 
 # What belongs to no level and runs when a pipeline names it: good for some runtimes, in the way of others.
 ON_REQUEST: tuple[str, ...] = (
+    # onnxruntime has no kernels for the first two on the CPU and takes them apart; the others are slow there.
+    "fuse-group-norm",
+    "fuse-swish",
+    "fuse-prelu",
+    "fuse-reduce-composites",
+    # The model grows.
+    "unroll-loop",
+    # What lies outside of a body is no constant to inference and to some kernels.
+    "lift-subgraph-initializers",
+    # What callers see changes.
+    "prune-unused-graph-inputs",
+    "rename-io",
+    "remove-initializers-from-inputs",
+    "add-initializers-to-inputs",
+    # What a file says, not what it computes.
+    "add-default-attributes",
+    "remove-default-attributes",
+    "clear-metadata",
+    "fix-names",
+    # The caller decides which opset.
+    "convert-opset",
+    # More nodes for one, for targets that lack the operator.
+    "decompose-activation",
+    "decompose-softmax",
+    "decompose-reduction",
+    "decompose-normalization",
+    "decompose-last-index",
+    "convert-conv-padding-to-pad",
+    "convert-auto-pad-to-pads",
+    "convert-bn-to-mul-add",
+    # Which of the two is faster depends on the runtime and on the layout.
+    "convert-reduce-to-global-pool",
+    "convert-global-pool-to-reduce",
+    # For targets that have it as one kernel; where it stands, a factor cannot go into the convolution after it.
+    "fuse-bn-from-mul-add",
+    "convert-constant-of-shape-to-expand",
+    # Weights are stored anew, and a runtime that fuses attention looks for one product each.
+    "fuse-parallel-matmuls",
+    "fuse-parallel-convs",
     # A runtime that fuses attention looks for the scale where the exporter wrote it.
     "fold-scale-into-weights",
+    # Of windows with a NaN runtimes make one thing or another.
+    "eliminate-pool-order",
+    "fuse-zero-pad-max-pool",
+    # Makes finite numbers where there were infinities.
+    "fuse-log-softmax",
+    # As many nodes or more, and not what fusions of runtimes look for; for targets that lack an operator.
+    "convert-pow-to-mul",
+    "convert-neg-to-mul",
+    "convert-sub-to-add",
+    "convert-div-to-mul",
+    "convert-where-to-logic",
+    "convert-flatten-to-reshape",
 )

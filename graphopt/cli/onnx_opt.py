@@ -100,9 +100,11 @@ def pipeline_of(passes: list[tuple[str, str]], text: str | None, registry: Regis
     if passes and text is not None:
         raise click.UsageError(f"give --pipeline or --{passes[0][0]}, not both; a pipeline may contain all passes")
     for name, _ in passes:
-        if name not in registry.passes and not re.fullmatch(r"level\d", name) and name not in registry.rules():
+        is_pass = name in registry.passes or re.fullmatch(r"level\d", name) or registry.other_name(name) is not None
+        if not is_pass and name not in registry.rules():
             own = [flag[2:] for param in context.command.params for flag in param.opts if flag.startswith("--")]
-            raise click.UsageError(f"no option and no pass is called --{name}{nearest(name, [*own, *registry.passes])}")
+            known = [*own, *registry.passes, *registry.other_names()]
+            raise click.UsageError(f"no option and no pass is called --{name}{nearest(name, known)}")
     return Pipeline.parse(", ".join(piece for _, piece in passes) if text is None else text, registry)
 
 

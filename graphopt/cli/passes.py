@@ -10,6 +10,9 @@ import click
 from graphopt.cli.shared import plugin_option, registry_of, warn_of_failures
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from graphopt.match.rule import Rule
     from graphopt.pipeline.registry import Registry
 
 
@@ -25,8 +28,7 @@ def passes(context: click.Context, as_json: bool, about: str | None, plugins: tu
         return
     registry = registry_of(plugins)
     if about is not None:
-        registry.pass_named(about)
-        click.echo(described(describe(registry, about)))
+        click.echo(page_about(registry, about))
         return
     found = [describe(registry, name) for name in in_order(registry)]
     if as_json:
@@ -36,6 +38,15 @@ def passes(context: click.Context, as_json: bool, about: str | None, plugins: tu
 
         show(listing(["level", "pass", "what it does"], [_row(one) for one in found]))
     warn_of_failures(registry)
+
+
+def page_about(registry: Registry, name: str) -> str:
+    """What a pass does; for a name of another tool what it is here, and what the passes do that it stands for."""
+    other = registry.other_name(name)
+    if other is not None:
+        return "\n\n".join([str(other), *(described(describe(registry, each)) for each in other.passes)])
+    registry.pass_named(name)
+    return described(describe(registry, name))
 
 
 def in_order(registry: Registry) -> list[str]:
@@ -49,21 +60,24 @@ def in_order(registry: Registry) -> list[str]:
 
 def describe(registry: Registry, name: str) -> dict[str, Any]:  # Any: JSON
     """What there is to know of a pass, as plain data."""
-    from inspect import cleandoc
-
+    from graphopt.pipeline.docstring import text_of
     from graphopt.pipeline.options import options_of
 
     found, entry = registry.pass_named(name), registry.passes[name]
-    doc = cleandoc(found.__doc__ or "")
+    text = text_of(found)
     return {
         "name": name,
         "level": registry.level_of(name),
-        "summary": doc.split("\n\n")[0].replace("\n", " "),
-        "doc": doc,
+        "summary": text.summary,
+        "doc": text.whole,
         "options": [
             {"name": option.name, "takes": option.kind, "default": option.default_text, "doc": option.doc} for option in options_of(found)
         ],
         "rules": [rule.name for rule in found.rules],
+        "exactness": found.exactness,
+        "opsets": opset_words(found.rules),
+        "changes_signature": found.changes_signature,
+        "other_names": {other.name: list(other.tools) for other in registry.other_names().values() if other.passes == (name,)},
         "after": list(found.after),
         "before": list(found.before),
         "plugin": entry.owner,
@@ -71,8 +85,21 @@ def describe(registry: Registry, name: str) -> dict[str, Any]:  # Any: JSON
     }
 
 
+def opset_words(rules: Iterable[Rule]) -> str:
+    """At which opsets a pass of these rules finds something to do; an algorithm, of no rules, does at all."""
+    from graphopt.match.opsets import opsets_of
+    from graphopt.schema.versions import OLDEST
+
+    bounds = [opsets_of(rule) for rule in rules]
+    first = min((first for first, _ in bounds), default=OLDEST)
+    lasts = [last for _, last in bounds if last is not None]
+    return f"{first} to {max(lasts)}" if lasts and len(lasts) == len(bounds) else f"{first} and newer"
+
+
 def described(one: dict[str, Any]) -> str:  # Any: JSON
     """The page about a pass."""
+    from textwrap import wrap
+
     level = f"level {one['level']}" if one["level"] is not None else "runs only when it is named"
     lines = [f"{one['name']}   ({level}, plug-in {one['plugin']}, {one['class']})", "", one["doc"]]
     if one["options"]:
@@ -80,6 +107,10 @@ def described(one: dict[str, Any]) -> str:  # Any: JSON
         lines += [f"  {option['name']}={option['default']}   {option['doc'] or 'takes'}: {option['takes']}" for option in one["options"]]
     if one["rules"]:
         lines += ["", f"Rules: {', '.join(one['rules'])}"]
+    signature = " It changes the signature of the model." if one["changes_signature"] else ""
+    lines += ["", f"Opsets: {one['opsets']}. Exactness: {one['exactness']}.{signature}"]
+    if one["other_names"]:
+        lines += wrap(f"Other tools call it {', '.join(one['other_names'])}.", 100)
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from graphopt.ir.edit import Editor
 from graphopt.ir.graph import Graph
@@ -13,7 +13,9 @@ from graphopt.ir.model import Model
 from graphopt.observe.observer import Observer
 
 if TYPE_CHECKING:
-    from graphopt.match.rule import Rule
+    from graphopt.match.rule import Exactness, Rule
+
+WORSE = ("exact", "rounding", "approximate")  # in this order
 
 
 class Level(IntEnum):
@@ -35,6 +37,8 @@ class Context:
     nodes: int = field(init=False)  # how many the main graph had when the run began
     spent: dict[Pass, int] = field(default_factory=dict)  # of a budget for the whole run, by the pass that has it
     stale: bool = False  # a pass asks that types be inferred again before the next pass
+    finished: dict[tuple[object, Graph], int] = field(default_factory=dict)  # when these rules, or a pass, last looked at all of a graph
+    notes: dict[tuple[Pass, Graph], Any] = field(default_factory=dict)  # Any: what each pass keeps for itself from one run to the next
 
     def __post_init__(self) -> None:
         self.editor = Editor(self.model)
@@ -46,8 +50,10 @@ class Pass:
     """One pass. A subclass is a frozen dataclass whose fields are its options: typed, defaulted, documented.
 
     `name` is verb-object in kebab-case; `level` says when it runs. `after` and `before` name passes of the same level that a plug-in's pass
-    must follow or precede. `rules` are those that the pass applies; none for an algorithm over the whole graph. The docstring says
-    Before / After / Keeps; each field is documented by `metadata={"doc": "one line"}`.
+    must follow or precede. `rules` are those that the pass applies; none for an algorithm over the whole graph. `exactness` is the
+    algorithm's own; a pass is no more exact than the worst of its rules. The docstring says Before / After / Keeps; each field is
+    documented by `metadata={"doc": "one line"}`. `changes_signature` says that it may change what callers see; such a pass runs only
+    when it is named.
     """
 
     name: ClassVar[str] = ""
@@ -55,6 +61,12 @@ class Pass:
     after: ClassVar[tuple[str, ...]] = ()
     before: ClassVar[tuple[str, ...]] = ()
     rules: ClassVar[tuple[Rule, ...]] = ()
+    exactness: ClassVar[Exactness] = "exact"
+    changes_signature: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.exactness = max((cls.exactness, *(rule.exactness for rule in cls.rules)), key=WORSE.index)
 
     def run(self, graph: Graph, context: Context) -> int:
         """Change a graph and the graphs inside it through `context.editor`; return how many changes were made, 0 for none.
@@ -83,7 +95,10 @@ class RulePass(Pass):
         """Apply the rules everywhere until none applies; return how many rewrites were made."""
         from graphopt.rewrite import apply_rules  # loads the matcher, which a list of passes does not need
 
-        return apply_rules(graph, self.rules, context.editor, context.observer)
+        key = (self.rules, graph)
+        changes = apply_rules(graph, self.rules, context.editor, context.observer, context.finished.get(key))
+        context.finished[key] = context.editor.index.now
+        return changes
 
     @staticmethod
     def of(name: str, *rules: Rule, level: Level = Level.BASIC) -> RulePass:

@@ -137,13 +137,13 @@ class Job:
         signature = Signature.of(model)
         report.changes = self._run(model, watching)
         report.signature_changes = signature.changes(Signature.of(model))
-        if report.signature_changes:
+        steps = passes_of(resolve(self.pipeline, self.registry, self.only, self.skip))
+        if report.signature_changes and not any(step.changes_signature for step in steps):
             raise self._changed(report.signature_changes, signature)
         if statistics is not None:
             report.after = Inventory.of(model)
             report.overridable = len(signature.overridable)
             report.passes, report.rules, report.warnings = statistics.passes, statistics.rules, statistics.warnings
-            steps = passes_of(resolve(self.pipeline, self.registry, self.only, self.skip))
             report.definitions = {rule.name: rule for step in steps for rule in step.rules}
         if trace is not None:
             report.rewrites, report.names = trace.rewrites, name_map(names, model)

@@ -13,6 +13,7 @@ from typing import TypeAlias, final
 from graphopt.errors import SpecError, nearest
 from graphopt.pipeline.base import Level, Pass
 from graphopt.pipeline.options import make
+from graphopt.pipeline.other_names import OtherName
 from graphopt.pipeline.registry import Registry, installed
 from graphopt.pipeline.words import Given, Source, Word
 
@@ -93,13 +94,22 @@ class Pipeline:
         """Read a pipeline. Raises SpecError that points at the place and suggests the near name."""
         return cls(_Parser(Source(text), registry if registry is not None else installed()).pipeline())
 
+    def at_opset(self, opset: int | None, registry: Registry | None = None) -> Pipeline:
+        """The same steps, after the model was written for an opset of the default domain; itself when None. Raises SpecError."""
+        if opset is None:
+            return self
+        return Pipeline([*Pipeline.parse(f"convert-opset{{to={opset}}}", registry).steps, *self.steps])
+
     def __str__(self) -> str:
         return ", ".join(map(str, self.steps))
 
 
 @final
 class _Parser:
-    """step {"," step}, where a step is  name[{options}] | fixpoint[{limit=n}](steps) | levelN | -name."""
+    """step {"," step}, where a step is  name[{options}] | fixpoint[{limit=n}](steps) | levelN | -name.
+
+    The name of another tool stands for our passes that do the same.
+    """
 
     def __init__(self, source: Source, registry: Registry) -> None:
         self.source, self.registry = source, registry
@@ -113,31 +123,40 @@ class _Parser:
     def steps(self, end: str) -> list[Step]:
         steps: list[Step] = []
         while not self.source.is_done and self.source.peek() != (end or None):
-            steps.append(self.step(steps))
+            steps += self.step(steps)
             if not self.source.skip(","):
                 break
         return steps
 
-    def step(self, before: list[Step]) -> Step:
+    def step(self, before: list[Step]) -> list[Step]:
         word = self.source.take("a pass, a level or fixpoint(...)")
         name = word.text
         if name == "fixpoint":
-            return self.fixpoint()
+            return [self.fixpoint()]
         if (level := re.fullmatch(r"level(\d+)", name, re.ASCII)) is not None:
-            return self.level(int(level[1]), word)
+            return [self.level(int(level[1]), word)]
         if name.startswith("-"):
             return self.skip(name[1:], word, before)
         given = self.options() if self.source.peek() == "{" else []
         found = self.registry.find(name)
         if found is not None:
-            return make(found, given, self.source, word.at)
+            return [make(found, given, self.source, word.at)]
         if name in self.registry.passes:
             raise self.source.error(_reason(self.registry, name), word.at)
+        if (other := self.registry.other_name(name)) is not None:
+            return self.translated(other, given, word)
         single = self.registry.single(name)
         if single is None:
-            known = {*self.registry.passes, *self.registry.rules(), "fixpoint", "level1", "level2"}
+            known = {*self.registry.passes, *self.registry.rules(), *self.registry.other_names(), "fixpoint", "level1", "level2"}
             raise self.source.error(f"no pass is called {name!r}{nearest(name, known)}", word.at)
-        return make(type(single), given, self.source, word.at)
+        return [make(type(single), given, self.source, word.at)]
+
+    def translated(self, other: OtherName, given: list[Given], word: Word) -> list[Step]:
+        if not other.is_built:
+            raise self.source.error(str(other), word.at)
+        if given:
+            raise self.source.error(f"{other}; options go to a pass by its own name", given[0][0].at)
+        return [step for name in other.passes for step in _Parser(Source(name), self.registry).pipeline()]
 
     def fixpoint(self) -> Fixpoint:
         limit = ROUNDS
@@ -158,12 +177,13 @@ class _Parser:
             raise self.source.error(f"there is no {word.text}; known: {', '.join(f'level{int(level)}' for level in Level)}", word.at)
         return LevelStep(number)
 
-    def skip(self, name: str, word: Word, before: list[Step]) -> Skip:
-        if name not in self.registry.passes:
-            raise self.source.error(f"no pass is called {name!r}{nearest(name, self.registry.passes)}", word.at + 1)
+    def skip(self, name: str, word: Word, before: list[Step]) -> list[Step]:
+        if name not in self.registry.passes and self.registry.other_name(name) is None:
+            known = {*self.registry.passes, *self.registry.other_names()}
+            raise self.source.error(f"no pass is called {name!r}{nearest(name, known)}", word.at + 1)
         if not _has_level(before):
             raise self.source.error(f"no level stands before -{name} for it to be left out of", word.at)
-        return Skip(name)
+        return [Skip(each) for each in self.registry.in_our_words([name])]
 
     def options(self) -> list[Given]:
         """{key key=value key=[value, value]}, separated by blanks or commas."""

@@ -34,9 +34,11 @@ class Plugin:
     `operators` name `OperatorFacts` of the package's own domains: what has them is no longer opaque, so it may be merged and dropped.
     `shapes` have for an operator of such a domain, as `"my.domain.Operator"`, a function that takes a `Node` and returns the types of its
     outputs, None for what is not known; it is imported when the first such node is met.
+    `other_names` is one such place, of a table of the names that other tools have for what these passes do
+    (`graphopt.pipeline.other_names`); it is imported when a pipeline names what is neither a pass nor a rule.
     """
 
-    __slots__ = ("levels", "name", "operators", "passes", "rules", "shapes")
+    __slots__ = ("levels", "name", "operators", "other_names", "passes", "rules", "shapes")
 
     def __init__(
         self,
@@ -47,6 +49,7 @@ class Plugin:
         rules: Mapping[str, str] | None = None,
         operators: Mapping[str, str] | None = None,
         shapes: Mapping[str, str] | None = None,
+        other_names: str | None = None,
     ) -> None:
         self.name = name
         self.passes = dict(passes or {})
@@ -54,6 +57,7 @@ class Plugin:
         self.rules = dict(rules or {})
         self.operators = dict(operators or {})
         self.shapes = dict(shapes or {})
+        self.other_names = other_names
 
     def __repr__(self) -> str:
         return f"Plugin({self.name!r}, {len(self.passes)} passes, {len(self.rules)} rules)"

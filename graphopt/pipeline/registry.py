@@ -14,6 +14,7 @@ from graphopt.errors import SpecError, nearest
 from graphopt.pipeline.base import Level, Pass, RulePass
 from graphopt.pipeline.options import options_of
 from graphopt.pipeline.order import Place, in_order
+from graphopt.pipeline.other_names import OtherName, read_table
 from graphopt.pipeline.plugin import GROUP, Plugin
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class Registry:
         self._classes: dict[str, type[Pass] | None] = {}
         self._levels: dict[int, tuple[str, ...]] = {}
         self._rules: dict[str, KnownRule] | None = None
+        self._other_names: dict[str, OtherName] | None = None
 
     def _unique(
         self,
@@ -159,8 +161,43 @@ class Registry:
         if found is None and name in self.passes:
             raise SpecError(next(message for message in self.failures if f"the pass {name!r}" in message))
         if found is None:
-            raise SpecError(f"no pass is called {name!r}{nearest(name, self.passes)}")
+            raise SpecError(f"no pass is called {name!r}{nearest(name, {*self.passes, *self.other_names()})}")
         return found
+
+    # ---- names of other tools
+
+    def other_names(self) -> dict[str, OtherName]:
+        """What other tools call what the plug-ins' passes do, by their name."""
+        if self._other_names is None:
+            self._other_names = {}
+            for plugin in self.plugins:
+                for name, other in self._table_of(plugin).items():
+                    self._other_names.setdefault(name, other)
+        return self._other_names
+
+    def _table_of(self, plugin: Plugin) -> dict[str, OtherName]:
+        if plugin.other_names is None:
+            return {}
+        entry = Entry("", plugin.other_names, plugin.name)
+        try:
+            return read_table(entry.load())  # type: ignore[arg-type]  # what is no table raises here
+        except Exception as error:  # whatever a stranger's module raises while it is imported
+            self._fail(f"the names of other tools are left out: {entry} cannot be loaded: {_reason(error)}")
+            return {}
+
+    def other_name(self, name: str) -> OtherName | None:
+        """A name of another tool; None when it is none, or the name of a pass or rule of ours."""
+        return None if name in self.passes or name in self.single_rules else self.other_names().get(name)
+
+    def in_our_words(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Names with each that is another tool's replaced by our passes: none where nothing here does that."""
+        found: dict[str, None] = {}
+        for name in names:
+            other = self.other_name(name)
+            found |= dict.fromkeys((name,) if other is None else other.passes)
+        return tuple(found)
+
+    # ---- the levels
 
     def level(self, number: int) -> tuple[str, ...]:
         """The names of the passes of a level, in the order in which they run; one that runs several times stands several times."""

@@ -70,13 +70,17 @@ def run_pipeline(
 def resolve(pipeline: Pipeline, registry: Registry, only: Collection[str] = (), skip: Collection[str] = ()) -> tuple[Task, ...]:
     """What a pipeline runs, its levels taken apart.
 
-    `only` and `skip` choose among the passes, by name. Raises SpecError when they name none.
+    `only` and `skip` choose among the passes, by our name or another tool's. Raises SpecError when they name none.
     """
     tasks = _resolved(pipeline.steps, registry)
     running = {step.name for step in passes_of(tasks)}
     for name in (*only, *skip):
-        if name not in registry.passes and name not in running:
-            raise SpecError(f"no pass is called {name!r}{nearest(name, running | set(registry.passes))}")
+        if name not in registry.passes and name not in running and registry.other_name(name) is None:
+            raise SpecError(f"no pass is called {name!r}{nearest(name, running.union(registry.passes, registry.other_names()))}")
+    for name in only:
+        if (other := registry.other_name(name)) is not None and not other.passes:
+            raise SpecError(str(other))
+    only, skip = registry.in_our_words(only), registry.in_our_words(skip)
     for name in only:
         if name not in running:
             level = registry.level_of(name)
@@ -184,6 +188,7 @@ class _Run:
         editor = self.context.editor
         if self.context.stale:
             infer_model(self.model, again=True)
+            self.context.finished.clear()  # what is known of any value may be more than it was
             self.learned += 1
         elif editor.unsettled:
             self.learned += update_types(editor.unsettled, editor)

@@ -50,7 +50,10 @@ level  pass           what it does
 def test_passes_as_json(command: Command, capsys: Captured) -> None:
     assert command("passes", "--json") == 0
     first, *_ = json.loads(capsys.readouterr().out)
-    assert list(first) == ["name", "level", "summary", "doc", "options", "rules", "after", "before", "plugin", "class"]
+    assert list(first) == [
+        "name", "level", "summary", "doc", "options", "rules", "exactness", "opsets", "changes_signature", "other_names", "after",
+        "before", "plugin", "class",
+    ]  # fmt: skip
     assert first["options"][4] == {
         "name": "max-growth",
         "takes": "a size like 4096, 64kB or 1MiB",
@@ -66,7 +69,7 @@ def test_the_page_about_a_pass(command: Command, capsys: Captured) -> None:
     assert page.startswith("take-all   (level 1, plug-in graphopt, tests.pipeline.fakes:TakeAll)\n\nHas an option of each type.\n\nBefore:")
     assert "  max-growth=0   how much the file may grow: a size like 4096, 64kB or 1MiB\n" in page
     assert command("passes", "--help", "fuse-relu") == 0
-    assert capsys.readouterr().out.endswith("Rules: relu-relu\n")
+    assert capsys.readouterr().out.endswith("Rules: relu-relu\n\nOpsets: 7 and newer. Exactness: exact.\n")
     assert command("passes", "--help") == 0
     assert capsys.readouterr().out.startswith("Usage: graphopt passes [OPTIONS]")
     assert command("passes", "--help", "take-al") == 2
@@ -94,6 +97,17 @@ def test_our_own_passes_and_rules_can_all_be_listed(command: Command, capsys: Ca
     assert all(one["summary"] and one["doc"] for one in passes)
     assert {name for one in passes for name in one["rules"]} <= {one["name"] for one in rules}
     assert all(Path(one["file"]).is_file() and one["line"] > 0 and one["summary"] for one in rules)
+
+
+def test_the_page_about_a_name_of_another_tool(command: Command, capsys: Captured) -> None:
+    assert command("passes", "--help", "fuse_bn_into_conv") == 0
+    page = capsys.readouterr().out
+    assert page.startswith("fuse_bn_into_conv of onnxoptimizer and onnxsim is fuse-conv-bn here\n\nfuse-conv-bn   (level 1, ")
+    assert "\nOpsets: 7 and newer. Exactness: rounding.\nOther tools call it fuse_bn_into_conv, ConvBNFusion, " in page
+    assert command("passes", "--help", "split_init") == 0
+    assert capsys.readouterr().out.startswith("split_init of onnxoptimizer and onnxsim is not built: ")
+    assert command("passes", "--help", "fuse_bn_into_con") == 2
+    assert "did you mean 'fuse_bn_into_conv'?" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("fakes")

@@ -80,6 +80,16 @@ def test_flags_are_passes_in_their_order(opt: Command, tmp_path: Path, capsys: C
     assert operators(onnx.load("out.onnx")) == ["Add", "Relu"]
 
 
+def test_a_flag_may_be_a_name_of_another_tool(opt: Command, tmp_path: Path, capsys: Captured) -> None:
+    write(tmp_path)
+    assert opt("model.onnx", "--EliminateIdentity", "--eliminate_deadend", "--nop") == 0
+    assert operators(model(capsys.readouterr().out)) == ["Add", "Relu"]
+    assert opt("model.onnx", "--EliminateIdentitty") == 2
+    assert "did you mean 'EliminateIdentity'?" in capsys.readouterr().err
+    assert opt("model.onnx", "--split_init") == 2
+    assert "split_init of onnxoptimizer and onnxsim is not built: " in capsys.readouterr().err
+
+
 def test_a_flag_may_carry_options(opt: Command, tmp_path: Path, capsys: Captured) -> None:
     write(tmp_path)
     assert opt("model.onnx", "--take-all=count=2 strict", "--plugin", "tests.cli.strangers:OPTIONS") == 0

@@ -5,17 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Final, Generic, TypeVar
 
 from graphopt.ir.dtype import DType
 from graphopt.match.rule import Rule
 from graphopt.schema import facts
+from graphopt.schema.history import last_opset, versions
+from graphopt.schema.versions import OLDEST
 from graphopt.verify.selfcheck.cases import FORMS
 from graphopt.verify.selfcheck.drawing import Setting
 from graphopt.verify.selfcheck.structure import Structure
 
-OLDEST: Final = 7  # the first opset whose operators broadcast as numpy does
 RUNNABLE: Final = 21  # an opset that every supported onnxruntime knows: tried more often than the others
 DTYPES: Final = (
     DType.float32, DType.float32, DType.float64, DType.int64, DType.float32, DType.float16, DType.int32, DType.bool, DType.uint8,
@@ -88,25 +88,3 @@ def first_opset(structure: Structure) -> int:
     """The oldest opset that has all operators of a structure."""
     firsts = [min(versions(site.call.domain, site.call.op_type), default=OLDEST) for site in structure.sites]
     return max([OLDEST, *firsts])
-
-
-@cache
-def versions(domain: str, op_type: str) -> frozenset[int]:
-    """The opsets of the default domain at which an operator changed; none for other domains."""
-    if domain:
-        return frozenset()
-    found = set()
-    for opset in range(1, facts.newest_opset() + 1):
-        known = facts.of("", op_type, opset)
-        if known is not None and not known.is_deprecated:
-            found.add(known.since_version)
-    return frozenset(found)
-
-
-@cache
-def last_opset(domain: str, op_type: str) -> int:
-    """The newest opset of the default domain at which an operator is not deprecated."""
-    newest = facts.newest_opset()
-    if domain:
-        return newest
-    return next((opset for opset in range(newest, 0, -1) if (known := facts.of("", op_type, opset)) and not known.is_deprecated), newest)
