@@ -165,11 +165,11 @@ _ONNX_CANNOT = (RuntimeError, ValueError, TypeError, KeyError, IndexError)
 
 
 def _ask_onnx(node: Node, opset: int) -> Types:
-    from onnx import shape_inference
+    from onnx import checker, shape_inference
 
     try:
         return _asked(node, opset)
-    except (NotKnown, shape_inference.InferenceError, *_ONNX_CANNOT):
+    except (NotKnown, shape_inference.InferenceError, checker.ValidationError, *_ONNX_CANNOT):
         return (None,) * len(node.outputs)  # onnx finds the node wrong, or cannot say: nothing is proved
 
 

@@ -16,6 +16,7 @@ from graphopt.schema.versions import OLDEST
 # tests/infer/test_kernels.py does it again. Its result counts only where onnxruntime, or the operator's definition, gives the same.
 UNTRUSTED_KERNELS: Final[dict[str, str]] = {
     "Attention": "it adds a mask of three dimensions otherwise than onnxruntime when keys of the past are given",
+    "ConvTranspose": "with several groups it adds the bias of the first to all",
     "LRN": "it sums neighbours for as many channels as there are images in the batch, not for all",
     "LpNormalization": "it sums elements instead of their absolute values for p=1",
     "MaxUnpool": "with output_shape it places elements otherwise than onnxruntime",

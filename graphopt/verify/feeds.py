@@ -263,7 +263,9 @@ def _other(default: Array, random: np.random.Generator, caution: Caution) -> Arr
     if default.dtype.kind in "iub" or default.dtype.name.startswith(("int", "uint")):
         if caution is not Caution.DERIVED:
             return None
-        mixed = np.asarray(random.permutation(default.reshape(-1)).reshape(default.shape))
+        elements = np.array(default).reshape(-1)  # a copy: what is stored is read-only
+        random.shuffle(elements)
+        mixed = np.asarray(elements.reshape(default.shape))
         if not np.array_equal(mixed, default):
             return mixed
         return ~default if default.dtype.kind == "b" else np.asarray(default + np.ones_like(default))

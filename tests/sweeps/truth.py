@@ -1,0 +1,95 @@
+"""Whether a model still computes what another one does: what onnxruntime says, and before an accusation the reference as well."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import onnx
+from onnx import ModelProto, NodeProto, checker
+
+from graphopt.errors import GraphoptError
+from graphopt.verify.comparison import Options, Original
+from graphopt.verify.runners import Reference
+from graphopt.verify.selfcheck.running import all_nodes, engines_for
+
+
+@dataclass
+class Truth:
+    """A model that is right by definition. `exact` demands the same bits; `sizes` of free dimensions are the usual ones where not given."""
+
+    proto: ModelProto
+    exact: bool = False
+    sizes: tuple[Mapping[str, int], ...] | None = None
+    seeds: int = 2
+
+    @cached_property
+    def runners(self) -> list[str]:
+        """The runtimes that may run it: not one that computes a node wrongly, or that a division by zero would end."""
+        known = {name for node in all_nodes(self.proto) for name in _faulty(node)}
+        names = ["reference" if isinstance(engine, Reference) else "onnxruntime" for engine in engines_for(self.proto)]
+        return [name for name in names if name not in known]
+
+    @cached_property
+    def originals(self) -> list[Original]:
+        """As each of them runs it, those left out that do not."""
+        made = (Original(self.proto, Options(self.seeds, self.sizes, exact=self.exact, runner=runner)) for runner in self.runners)
+        return [original for original in made if original.runner is not None and _is_as_declared(original)]
+
+    @property
+    def runs(self) -> bool:
+        """Whether any runtime runs it."""
+        return bool(self.originals)
+
+    def wrong(self, after: ModelProto) -> str:
+        """What is wrong with a result; nothing when it is right, or when one runtime sees a difference and another one none."""
+        invalid = self._invalid(after)
+        if invalid or not self.runs:
+            return invalid
+        found = self.originals[0].compare(after)
+        if not found.differs or any(other.compare(after).agrees for other in self.originals[1:]):
+            return ""
+        return str(found)
+
+    def _invalid(self, after: ModelProto) -> str:
+        try:
+            checker.check_model(after, full_check=True)
+        except (checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+            try:
+                checker.check_model(self.proto, full_check=True)
+            except (checker.ValidationError, onnx.shape_inference.InferenceError):
+                return ""  # the original is not valid either
+            return f"the result is no valid model: {error}"
+        return ""
+
+
+def _is_as_declared(original: Original) -> bool:
+    """Whether outputs have the sizes that the model declares; where not, it is no model that anything can be said of."""
+    for port in original.signature.outputs:
+        for case in original.cases:
+            shape = getattr(case.expected[port.name], "shape", None)
+            if shape is None or port.extents is None:
+                continue
+            numbers = [extent if isinstance(extent, int) else actual for extent, actual in zip(port.extents, shape, strict=False)]
+            if len(port.extents) != len(shape) or numbers != list(shape):
+                return False
+    return True
+
+
+def _faulty(node: NodeProto) -> tuple[str, ...]:
+    """The runtimes that compute this node wrongly, and so may not be asked."""
+    if node.op_type in ("AveragePool", "MaxPool", "OptionalHasElement"):
+        return ("reference",)  # it leaves NaN out of a mean, knows few pads, and finds an element in every optional
+    if node.op_type == "Loop":
+        body = next(attribute.g for attribute in node.attribute if attribute.name == "body")
+        passed_on = {port.name for port in body.output} & {port.name for port in body.input}
+        if body.input and body.input[0].name in passed_on:
+            return ("onnxruntime", "reference")  # they hand out the counter itself, and then count on
+        return ("reference",) if passed_on else ()  # it mixes up states that change places
+    return ()
+
+
+def said(error: GraphoptError) -> str:
+    """An error of graphopt, as a finding."""
+    return f"{type(error).__name__}: {error}"
