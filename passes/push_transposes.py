@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, NamedTuple, TypeAlias, final
 
 from graphopt.ir import Graph, Node, Tensor, TensorType, Value
 from graphopt.match.rule import Exactness
@@ -14,6 +14,16 @@ from graphopt.pipeline.base import Context, Pass
 from graphopt.schema import facts
 from graphopt.schema.older import CannotSpell
 from graphopt.schema.spelling import neutral_attribute, neutral_inputs, spell
+
+
+Place: TypeAlias = tuple[Graph, Value, Perm]
+
+
+class Idle(NamedTuple):
+    """A region in which nothing paid: the nodes that this depends on, and the places from which the same region grows."""
+
+    watched: frozenset[Node]
+    places: list[Place]
 
 
 @dataclass(frozen=True)
@@ -33,27 +43,48 @@ class PushTransposes(Pass):
 
     def run(self, graph: Graph, context: Context) -> int:
         """Push in this graph and the graphs inside it until nothing is gained; linear in the nodes each time."""
-        changes = 0
-        while made := self.push(graph, context):
+        index, key, changes = context.editor.index, (self, graph), 0
+        idle: dict[Place, Idle] = context.notes.setdefault(key, {})
+        while True:
+            if key not in context.finished:
+                idle.clear()
+            touched = set(index.touched(since=context.finished.get(key, 0)))
+            context.finished[key] = index.now
+            made = self.push(graph, context, idle, touched)
+            if not made:
+                return changes
             changes += made
-        return changes
 
-    def push(self, graph: Graph, context: Context) -> int:
-        """Propose a region at either side of each Transpose, and move what pays."""
-        seen: set[tuple[Graph, Value, Perm]] = set()
+    def push(self, graph: Graph, context: Context, idle: dict[Place, Idle], touched: set[Node]) -> int:
+        """Propose a region at either side of each Transpose, and move what pays.
+
+        `idle` are the regions in which nothing paid; they are weighed again when a node that they look at is `touched`.
+        """
+        seen: set[Place] = set()
         changes = 0
         for node in list(context.editor.calls(graph, ("Transpose",))):
             perm, inner = perm_of(node), node.graph
             if perm is None or inner is None or is_in_order(perm):
                 continue
             for value, order in ((node.output, inverse(perm)), (node.inputs[0], perm)):
-                if value is None or node.graph is None or (inner, value, order) in seen:
+                if value is None or node.graph is None or (place := (inner, value, order)) in seen:
+                    continue
+                known = idle.get(place)
+                if known is not None and known.watched.isdisjoint(touched):
+                    seen.update(known.places)
                     continue
                 region = Region(inner, value, order)
-                seen.update((inner, *entry) for entry in region.perms.items())
+                looked = Idle(region.watched, [(inner, *entry) for entry in region.perms.items()])
+                seen.update(looked.places)
+                made = 0
                 if region.may_pay():
                     region.pare()
-                    changes += sum(self.move(region, part, context) for part in region.parts() if region.gains(part))
+                    made = sum(self.move(region, part, context) for part in region.parts() if region.gains(part))
+                if made:
+                    idle.pop(place, None)
+                else:
+                    idle[place] = looked
+                changes += made
         return changes
 
     def move(self, region: Region, part: Sequence[Node], context: Context) -> bool:

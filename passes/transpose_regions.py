@@ -98,6 +98,12 @@ class Region:
                 self.perms[held] = order
                 queue.append(held)
 
+    @property
+    def watched(self) -> frozenset[Node]:
+        """The nodes on which the shape of the region and its price depend."""
+        around = {node for value in self.perms for node in (value.producer, *value.users) if node is not None}
+        return frozenset(around.union(self.nodes, self.transposes))
+
     # ---- what it takes
 
     def moves(self, value: Value) -> list[Move]:
