@@ -16,7 +16,8 @@ class ConvertSumToAdd(RulePass):
 
     Before:  y = Sum(a, b)                              or y = Max(a)
     After:   y = Add(a, b)                              or y = a
-    Keeps:   sums of three and more, which runtimes add in one go. Exact.
+    Keeps:   sums of three and more, which runtimes add in one go. Rounding: of a
+             -0 that is summed alone some runtimes make +0; otherwise exact.
     """
 
     name: ClassVar[str] = "convert-sum-to-add"

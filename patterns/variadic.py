@@ -8,9 +8,9 @@ from graphopt.match import NUMERIC, Match, any_of, op, rule, tensor
 x, y = tensor("x"), tensor("y")
 
 
-@rule(any_of(op.Sum(x), op.Mean(x), op.Max(x), op.Min(x)), keeps_type=True)
+@rule(any_of(op.Sum(x), op.Mean(x), op.Max(x), op.Min(x)), exactness="rounding", keeps_type=True)
 def variadic_of_one(m: Match, x: Value) -> Value:
-    """Sum(x)  ->  x                                   Mean, Max and Min likewise"""
+    """Sum(x)  ->  x                                   Mean, Max and Min likewise; rounding: who adds -0 to a sum of 0 gets +0"""
     return x
 
 

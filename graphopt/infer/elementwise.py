@@ -93,11 +93,19 @@ def batch_normalization(node: Node) -> Types:
     return data(node), mean, variance, mean, variance
 
 
+def keeps_axes(node: Node) -> bool:
+    """Whether what is reduced stays, with one element. Raises NotKnown for a number of which ONNX says nothing."""
+    keep = integer(node, "keepdims")
+    if keep not in (0, 1):
+        raise NotKnown
+    return keep == 1
+
+
 def reduction(node: Node) -> Types:
     """Reduce*: the axes go, or become 1."""
     x = data(node)
     inputs = neutral_inputs(node)
-    keep = integer(node, "keepdims")
+    keep = keeps_axes(node)
     axes_value = inputs[1] if len(inputs) > 1 else None
     if axes_value is None:
         if integer(node, "noop_with_empty_axes"):
@@ -112,13 +120,13 @@ def reduction(node: Node) -> Types:
     rank = len(x.shape)
     if axes is None:
         return one(x.dtype, (None,) * rank if keep else None)
-    return one(x.dtype, _reduced(x.shape, {axis_of(axis, rank) for axis in axes} or set(range(rank)), bool(keep)))
+    return one(x.dtype, _reduced(x.shape, {axis_of(axis, rank) for axis in axes} or set(range(rank)), keep))
 
 
 def index_of_extreme(node: Node) -> Types:
     """ArgMax and ArgMin: int64, one axis gone or 1."""
     shape = shape_of(node.input(0))
-    keep = bool(integer(node, "keepdims"))
+    keep = keeps_axes(node)
     if shape is None:
         return one(DType.int64, None)
     return one(DType.int64, _reduced(shape, {axis_of(integer(node, "axis"), len(shape))}, keep))

@@ -153,6 +153,8 @@ def _compares(node: Node, inputs: Inputs) -> str | None:
 
 
 def _reduces(node: Node, inputs: Inputs) -> str | None:
+    if node.op != "MaxPool" and node.op != "TopK" and neutral_attribute(node, "keepdims") not in (0, 1):
+        return "keepdims is neither 0 nor 1"
     data = inputs[0]
     if data is None or data.size == 0:
         return None
@@ -241,6 +243,12 @@ def _spells(node: Node, inputs: Inputs) -> str | None:
     return None if all(word.isascii() for word in words) else "runtimes change the case of letters differently"
 
 
+def _multiplies(node: Node, inputs: Inputs) -> str | None:
+    """onnxruntime adds C whole where there is nothing to multiply, whatever beta is."""
+    is_empty = inputs[0] is not None and inputs[0].size == 0
+    return "runtimes differ on a product of nothing" if is_empty and neutral_attribute(node, "beta") != 1.0 else None
+
+
 def _normalizes(node: Node, inputs: Inputs) -> str | None:
     return "the kernel takes it for training before opset 14" if (node.opset or 0) < 14 else None
 
@@ -256,6 +264,7 @@ _CHECKS: dict[str, Check] = {
     "CastLike": _casts,
     "Div": _divides,
     "Dropout": _marks,
+    "Gemm": _multiplies,
     "Mod": _takes_remainder,
     "Mul": _grows(mul),
     "Neg": _grows(add),
