@@ -138,6 +138,26 @@ def local_response_normalization(draw: Draw) -> None:
     draw.attribute("size", 1, 3)
 
 
+@proposes("GRU", "LSTM", "RNN")
+def recurrence(draw: Draw) -> None:
+    """x (S, N, I), w (D, G H, I), r (D, G H, H), b (D, 2 G H), lengths (N), states (D, N, H), peepholes (D, 3 H)."""
+    chance, gates = draw.chance, {"GRU": 3, "LSTM": 4, "RNN": 1}[draw.op_type]
+    steps, sequences, size = draw.give(0, (chance.choice((1, 2, 3)), chance.choice((1, 2)), chance.choice((1, 2))))
+    directions = 2 if draw.attribute("direction", ABSENT, ABSENT, "forward", "reverse", "bidirectional") == "bidirectional" else 1
+    hidden = int(draw.attribute("hidden_size", 1, 2))
+    draw.attribute("layout", ABSENT, 0)
+    for name in ("activations", "activation_alpha", "activation_beta", "clip"):
+        draw.attribute(name, ABSENT)
+    draw.attribute("linear_before_reset" if draw.op_type == "GRU" else "input_forget", ABSENT, 0)
+    draw.give(1, (directions, gates * hidden, size))
+    draw.give(2, (directions, gates * hidden, hidden))
+    draw.give(3, (directions, 2 * gates * hidden))
+    draw.give(4, data=[chance.randint(1, steps) for _ in range(sequences)])
+    draw.give(5, (directions, sequences, hidden))
+    draw.give(6, (directions, sequences, hidden))
+    draw.give(7, (directions, 3 * hidden))
+
+
 @proposes("Resize", "Upsample")
 def resize(draw: Draw) -> None:
     """scales, or sizes and then empty scales; batch and channels keep theirs."""
