@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from graphopt.ir import FileSlice, Graph, InMemory, Strings, Tensor, Value
+from graphopt.ir import FileSlice, Graph, InMemory, Node, Strings, Tensor, Value
 from graphopt.ir.graph import EXIT
 from graphopt.passes.deferred import LARGE, hash_of, release
 from graphopt.passes.eliminate_common_subexpressions import CAPTURING
@@ -24,9 +24,10 @@ class MergeEqualInitializers(Pass):
 
     Before:  y = Add(Mul(x, a), b)          with the initializers a = 2.0, b = 2.0
     After:   y = Add(Mul(x, a), a)
-    Keeps:   initializers that are inputs or outputs of a graph. Equal means the same element type, shape and bytes: +0 and -0
-             differ. A constant of a subgraph gives way to an equal one around it. Of weights only a sample is read, unless a sample
-             is found twice; constants that are computed only when written are left alone. Exact.
+    Keeps:   initializers that are inputs or outputs of a graph, or statistics of a BatchNormalization that trains. Equal means the
+             same element type, shape and bytes: +0 and -0 differ. A constant of a subgraph gives way to an equal one around it. Of
+             weights only a sample is read, unless a sample is found twice; constants that are computed only when written are left
+             alone. Exact.
     """
 
     name: ClassVar[str] = "merge-equal-initializers"
@@ -51,9 +52,14 @@ def constants(graph: Graph) -> Iterator[Value]:
 def can_merge(value: Value) -> bool:
     """Whether a constant may give way, or be given way to, and its bytes are there to be looked at."""
     tensor = value.const
-    if tensor is None or not value.users or any(node.op == EXIT for node in value.users):
+    if tensor is None or not value.users or any(node.op == EXIT or keeps_state(node) for node in value.users):
         return False
     return tensor.nbytes < LARGE or isinstance(tensor.storage, (FileSlice, InMemory, Strings))
+
+
+def keeps_state(node: Node) -> bool:
+    """Whether a node may write its results over its operands: onnxruntime does with the statistics of a BatchNormalization that trains."""
+    return node.op == "BatchNormalization" and not facts.is_deterministic(node)
 
 
 def kind_of(tensor: Tensor) -> Hashable:
