@@ -16,7 +16,7 @@ class EliminatePoolOrder(RulePass):
 
     Before:  y = MaxPool<storage_order = 1, kernel_shape = [2, 2]>(x)
     After:   y = MaxPool<kernel_shape = [2, 2]>(x)
-    Keeps:   a MaxPool whose indices are read. Exact.
+    Keeps:   a MaxPool whose indices are read. Approximate: of windows with a NaN, runtimes make one thing or another.
     """
 
     name: ClassVar[str] = "eliminate-pool-order"

@@ -97,6 +97,19 @@ def test_refuses(functions: str, reason: str) -> None:
     assert "local.F" in ops(model.graph)
 
 
+@pytest.mark.parametrize(("extent", "is_inlined"), [(9, True), (6, False)])
+def test_an_operator_whose_meaning_changed_stays_in_its_function(extent: int, is_inlined: bool) -> None:
+    """Since opset 22 a window that would begin in the padding behind is left out."""
+    model = io.load(onnx.parser.parse_model(f"""<ir_version: 10, opset_import: ["" : 22, "local" : 1]>
+        g (float[1,1,{extent}] x) => (float[1,1,C] y) {{ y = local.F(x) }}
+        <domain: "local", opset_import: ["" : 10]> F (x) => (y) {{
+            y = MaxPool<kernel_shape = [4], strides = [4], pads = [0, 3], ceil_mode = 1>(x) }}"""))
+    told = Told()
+    run(model, InlineFunctions(), observer=told)
+    assert ops(model.graph) == (["MaxPool"] if is_inlined else ["local.F"])
+    assert is_inlined or "MaxPool of opset 10 cannot be said at opset 22: with ceil_mode" in told.refused[0][1]
+
+
 def test_functions_to_keep() -> None:
     text = f"""{HEADER}g (float[2] x) => (float[2] y) {{ t = local.F(x) y = local.G(t) }}
         <domain: "local", opset_import: ["" : 20]> F (x) => (y) {{ y = Neg(x) }}

@@ -127,7 +127,8 @@ def test_what_may_leave_outputs_out_is_what_onnx_says() -> None:
         and len(schema.outputs) > 1
         and any(one.option == defs.OpSchema.FormalParameterOption.Optional for one in schema.outputs)
     }
-    assert found - {"Attention", "BatchNormalization"} == set(LEAVING_OUT)
+    left_out = {"Attention", "BatchNormalization", "MaxPool"}  # where the number of outputs changes what is in the others
+    assert found - left_out == set(LEAVING_OUT)
 
 
 @needs_onnxruntime
