@@ -14,10 +14,10 @@ from graphopt.pipeline.base import RulePass
 class ConvertGemmToMatmul(RulePass):
     """Multiply a stack as it is, where it is made rows, multiplied by one matrix, and made a stack again.
 
-    Before:  t = Reshape(x, [-1, 64]); u = Gemm(t, w, c); y = Reshape(u, s)            x: (N, S, 64)  y: (N, S, M)
+    Before:  t = Reshape(x, [-1, 768]); u = Gemm(t, w, c); y = Reshape(u, [8, -1, 64])          x: (8, S, 768)  w: (768, 64)
     After:   y = Add(MatMul(x, w), c)
-    Keeps:   rows that are put back in another way; a c that differs from row to row, or before a Reshape that also parts the last axis;
-             a transposed w that others read. Rounding: the product may be summed in another order.
+    Keeps:   rows that are put back in another way; a c that differs from row to row, or before a Reshape that also parts the last axis,
+             or with fewer than 512 columns of x; a transposed w that others read. Rounding: the product may be summed in another order.
     """
 
     name: ClassVar[str] = "convert-gemm-to-matmul"

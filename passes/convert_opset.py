@@ -10,7 +10,6 @@ from graphopt.errors import ModelError, SpecError
 from graphopt.ir import Editor, Graph, Node, Value
 from graphopt.observe.trace import label
 from graphopt.pipeline.base import Context, Pass
-from graphopt.rewrite.guards import is_detached
 from graphopt.rewrite.respell import Maker, adopt_outputs, place_at, respelled, versions_of
 from graphopt.rewrite.successors import succeeded
 from graphopt.schema import facts
@@ -171,7 +170,7 @@ class Replacer:
 
     def current(self, value: Value, graph: Graph, before: Node) -> Value:
         """What stands now for a value that a planned node reads."""
-        if not is_detached(value):
+        if not value.is_detached:
             return self.replaced.get(value, value)
         if (graph, value) not in self.constants:
             copy = Value(value.name, value.type, tensor=value.tensor)

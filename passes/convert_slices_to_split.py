@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, TypeAlias
 
-from graphopt.infer import infer_node
-from graphopt.ir import DType, Graph, Node, Shape, Tensor, TensorType, Value
+from graphopt.infer import typed
+from graphopt.ir import DType, Graph, Node, Shape, Tensor, Value
 from graphopt.patterns.noop import numbers
 from graphopt.pipeline.base import Context, Pass
 from graphopt.schema import facts
-from graphopt.schema.older import CannotSpell
+from graphopt.schema.older import CannotSpell, constant
 from graphopt.schema.spelling import has_neutral_form, neutral_attribute, neutral_inputs, spell
 
 MOST_GATHERED: Final = 1 << 12  # indices; more are looked up in a table, not cut off a tensor
@@ -52,9 +52,6 @@ class ConvertSlicesToSplit(Pass):
             return False
         editor, graph = context.editor, first.graph
         assert graph is not None  # it was found in one
-        for operand in made.inputs:
-            if operand is not None and operand.tensor is not None and operand.producer is None and operand.graph is None:
-                editor.adopt_constant(graph, operand, first)
         made.rule, made.metadata = self.name, dict(first.metadata)
         made.replaces = tuple(dict.fromkeys(name for node in parts for name in (node.replaces or (node.name,)) if name))
         editor.insert(made, graph, first)
@@ -126,11 +123,9 @@ def split_of(value: Value, axis: int, cuts: Sequence[Part], first: Node) -> Node
     if graph is None or facts.function_of(Node("Split", (value,))) is not None:
         return "the model defines its own Split"
     sizes = Tensor.of([end - start for start, end in cuts], DType.int64)
-    held = Value("split", TensorType(sizes.dtype, sizes.shape), tensor=sizes)
+    held = constant(sizes, "split")
     try:
-        made = spell("Split", (value, held), {"axis": axis}, graph, outputs=len(cuts))
+        made = typed(spell("Split", (value, held), {"axis": axis}, graph, outputs=len(cuts)), graph)
     except CannotSpell as reason:
         return str(reason)
-    for output, type in zip(made.outputs, infer_node(made, graph), strict=True):
-        output.type = type
     return made if (why := facts.accepts(made, graph) or facts.refuses_constant(graph, held.type)) is None else why

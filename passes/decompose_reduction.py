@@ -20,7 +20,7 @@ from graphopt.pipeline.base import RulePass
 class DecomposeReduction(RulePass):
     """Write out ReduceL1, ReduceL2, ReduceLogSum, ReduceLogSumExp and ReduceSumSquare by ReduceSum.
 
-    Before:  y = ReduceL2(x, axes)
+    Before:  y = ReduceL2(x, axes)                      axes: constant
     After:   s = Mul(x, x); t = ReduceSum(s, axes); y = Sqrt(t)
     Keeps:   integers; float16 and bfloat16, but of ReduceL1; noop_with_empty_axes; a ReduceLogSumExp of a size that is not known. Rounding:
              the sums in another order.

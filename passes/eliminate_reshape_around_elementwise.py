@@ -43,7 +43,7 @@ class EliminateReshapeAroundElementwise(Pass):
         """Remove in this graph and the graphs inside it; linear in the nodes, as no two chains share one."""
         return sum(
             self.remove(region, context)
-            for node in list(context.editor.calls(graph, sorted(RESHAPING)))
+            for node in context.editor.calls(graph, sorted(RESHAPING))
             if node.graph is not None and (region := region_before(node)) is not None
         )
 

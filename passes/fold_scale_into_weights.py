@@ -14,7 +14,7 @@ from graphopt.pipeline.base import RulePass
 class FoldScaleIntoWeights(RulePass):
     """Fold a factor after a MatMul with constant weights into the weights, and into the term that is added before it.
 
-    Before:  t = MatMul(x, w); u = Add(t, b); y = Mul(u, c)              c: one element
+    Before:  t = MatMul(x, w); u = Add(t, b); y = Mul(u, c)              c: one element, at most 1
     After:   t = MatMul(x, w * c); y = Add(t, b * c)
     Keeps:   weights that others read; factors that make weights bigger, and those below 2^-24; 16-bit floats. Nothing is read or
              computed before the model is written. Rounding: each weight once.

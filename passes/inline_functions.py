@@ -61,10 +61,7 @@ class InlineFunctions(Pass):
             why: str | None = f"it would bring {size} nodes, and the model may get {room} more"
         else:
             why = self.stays(called, size) or unfit(node, called, graph) or refusal(cloner, called, graph)
-        if why is not None:
-            context.observer.declined(self.name, node, why.__str__)
-            return False
-        if not context.observer.may_apply(self.name, node):
+        if not context.allows(self.name, node, why):
             return False
         imports = graph.root.function.opsets if graph.root.function is not None else context.model.opsets
         for domain in domains(called.graph):

@@ -43,10 +43,7 @@ class InlineIf(Pass):
             why: str | None = f"the branch returns {len(branch.outputs)} values, the If {len(node.outputs)}"
         else:
             why = inliner.refusal(branch)
-        if why is not None:
-            context.observer.declined(self.name, node, why.__str__)
-            return False
-        if not context.observer.may_apply(self.name, node):
+        if not context.allows(self.name, node, why):
             return False
         inliner.forget((other,))
         moved = inliner.move_out(branch, node)

@@ -13,6 +13,7 @@ from graphopt.passes.inline_if import decided
 from graphopt.pipeline.base import Context, Pass
 from graphopt.rewrite.inline import Inliner
 from graphopt.schema import facts
+from graphopt.schema.older import constant
 from graphopt.schema.spelling import CannotSpell, spell
 
 
@@ -42,10 +43,7 @@ class InlineLoop(Pass):
         if rounds is None or not isinstance(body, Graph):
             return False
         why = malformed(node, body) or (empty_refusal(node, body) if rounds == 0 else round_refusal(node, body, inliner))
-        if why is not None:
-            context.observer.declined(self.name, node, why.__str__)
-            return False
-        if not context.observer.may_apply(self.name, node):
+        if not context.allows(self.name, node, why):
             return False
         made = never(node, body, inliner) if rounds == 0 else once(node, body, inliner)
         context.editor.erase(node)
@@ -125,6 +123,11 @@ def round_refusal(node: Node, body: Graph, inliner: Inliner) -> str | None:
     graph = node.graph
     if graph is None or (why := inliner.refusal(body)) is not None:
         return why
+    return rounds_refusal(node, body, graph)
+
+
+def rounds_refusal(node: Node, body: Graph, graph: Graph) -> str | None:
+    """Why `graph` cannot hold what a round reads of the Loop itself, or what the rounds give; None when it can."""
     for value in unpassed(body):
         if value.shape not in ((), (1,)):
             return f"the rank of {value!r} is not known"
@@ -160,9 +163,6 @@ def once(node: Node, body: Graph, inliner: Inliner) -> tuple[Node, ...]:
     pairs = list(zip(node.outputs[:first], body.outputs[1:], strict=False))
     for old, new in scans(node, body):
         stack = stacked(new, graph)
-        for axes in stack.inputs[1:]:
-            if axes is not None:
-                editor.adopt_constant(graph, axes, node)
         editor.insert(stack, graph, node)
         stack.output.type = infer_node(stack)[0] or old.type
         moved.append(stack)
@@ -173,5 +173,4 @@ def once(node: Node, body: Graph, inliner: Inliner) -> tuple[Node, ...]:
 
 def stacked(value: Value, graph: Graph) -> Node:
     """The node that makes a scan output of what one round gives. Raises CannotSpell where there is no Unsqueeze."""
-    axes = Value("axes", TensorType(DType.int64, (1,)), tensor=Tensor.of([0], DType.int64))
-    return spell("Unsqueeze", (value, axes), {}, graph)
+    return spell("Unsqueeze", (value, constant(Tensor.of([0], DType.int64), "axes")), {}, graph)

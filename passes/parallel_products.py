@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graphopt.infer import CannotEvaluate, infer_node
-from graphopt.ir import Attribute, DType, Graph, Node, Tensor, TensorType, Value
+from graphopt.infer import CannotEvaluate, typed
+from graphopt.ir import Attribute, DType, Graph, Node, Tensor, Value
 from graphopt.passes.deferred import compute
 from graphopt.patterns.normalization import MOST_COPIED
 from graphopt.pipeline.base import Context
 from graphopt.schema import facts
-from graphopt.schema.older import CannotSpell
+from graphopt.schema.older import CannotSpell, constant
 from graphopt.schema.spelling import spell
 
 
@@ -89,7 +89,7 @@ def join(name: str, group: Sequence[Branch], joint: Joint, context: Context) -> 
     names = tuple(dict.fromkeys(old for node in replaced for old in (node.replaces or (node.name,)) if old))
     for node in made:
         node.rule, node.metadata, node.replaces = name, dict(first.metadata), names
-        insert(node, graph, first, context)
+        context.editor.insert(node, graph, first)
     for branch, part in zip(group, made[-1].outputs, strict=True):
         replace(branch, part, context, is_added=is_added)
     observer.applied(name, first, made)
@@ -123,26 +123,6 @@ def side_by_side(values: Sequence[Value], axis: int, graph: Graph) -> Value:
     """Constants as one; a big one is put together when somebody asks for its bytes."""
     (tensor,) = compute(spell("Concat", values, {"axis": axis}, graph), graph)
     return constant(tensor, values[0].name)
-
-
-def constant(tensor: Tensor, name: str) -> Value:
-    """A constant that nothing owns yet."""
-    return Value(name, TensorType(tensor.dtype, tensor.shape), tensor=tensor)
-
-
-def typed(node: Node, graph: Graph) -> Node:
-    """A node whose outputs have types."""
-    for output, type in zip(node.outputs, infer_node(node, graph), strict=True):
-        output.type = type
-    return node
-
-
-def insert(node: Node, graph: Graph, before: Node, context: Context) -> None:
-    """Put a node and the constants that only it reads into a graph."""
-    for operand in node.inputs:
-        if operand is not None and operand.tensor is not None and operand.producer is None and operand.graph is None:
-            context.editor.adopt_constant(graph, operand, before)
-    context.editor.insert(node, graph, before)
 
 
 def replace(branch: Branch, part: Value, context: Context, *, is_added: bool) -> None:

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, TypeAlias, final
 
-from graphopt.ir import Graph, Node, Tensor, TensorType, Value
+from graphopt.ir import Graph, Node, Value
 from graphopt.match.rule import Exactness
 from graphopt.passes.axis_order import Perm, in_turn, inverse, is_in_order, stored, type_of
 from graphopt.passes.transpose_regions import Region, perm_of
 from graphopt.pipeline.base import Context, Pass
 from graphopt.schema import facts
-from graphopt.schema.older import CannotSpell
+from graphopt.schema.older import CannotSpell, constant
 from graphopt.schema.spelling import neutral_attribute, neutral_inputs, spell
-
 
 Place: TypeAlias = tuple[Graph, Value, Perm]
 
@@ -30,8 +29,8 @@ class Idle(NamedTuple):
 class PushTransposes(Pass):
     """Let the operators between Transposes run on permuted tensors, where that leaves fewer Transposes or less for them to move.
 
-    Before:  t = Transpose<perm = [0, 2, 3, 1]>(x); u = Add(Relu(t), b); y = Transpose<perm = [0, 3, 1, 2]>(u)      x: (N, C, H, W)  b: (C,)
-    After:   y = Add(Relu(x), b')                                                                               b': (C, 1, 1)
+    Before:  t = Transpose<perm = [0, 2, 3, 1]>(x); u = Add(Relu(t), b); y = Transpose<perm = [0, 3, 1, 2]>(u)      x: (N, C, H, W)
+    After:   y = Add(Relu(x), b')                                       b: (C,), constant  b': (C, 1, 1)
     Keeps:   Transposes between operators of which none can run otherwise (Conv, LSTM, Reshape that mixes the axes), or where others
              would be needed instead; one that swaps the last two axes for MatMul alone, which runtimes have the product do; the last
              axis of Softmax and of a mean that normalizes. Rounding: where a sum over several axes is added up in another order;
@@ -142,7 +141,7 @@ class _Moving:
             if value is not None and order is not None:
                 inputs[slot] = self.operand(value, order, node)
         for slot, tensor in passed.constants.items():
-            inputs[slot] = _constant(tensor)
+            inputs[slot] = constant(tensor)
         attributes: dict[str, Any] = {name: neutral_attribute(node, name) for name in node.attributes}  # Any: as many kinds as there are
         new = spell(node.op_type, inputs, {**attributes, **passed.attributes}, self.graph, outputs=len(node.outputs))
         for value, made, order in zip(node.outputs, new.outputs, passed.outputs, strict=True):
@@ -154,7 +153,7 @@ class _Moving:
     def operand(self, value: Value, order: Perm, reader: Node) -> Value:
         """What holds an operand in an order."""
         if value.const is not None:
-            return _constant(stored(value.const, order))
+            return constant(stored(value.const, order))
         if value not in self.permuted:
             maker = value.producer
             source: Value | None = value
@@ -181,7 +180,7 @@ class _Moving:
     def place(self, new: Node, before: Node) -> None:
         """Note where a node goes. Raises CannotSpell where it may not stand."""
         for value in new.inputs:
-            if value is not None and _is_new(value) and (why := facts.refuses_constant(self.graph, value.type)) is not None:
+            if value is not None and value.is_detached and (why := facts.refuses_constant(self.graph, value.type)) is not None:
                 raise CannotSpell(why)
         if (why := facts.accepts(new, self.graph)) is not None:
             raise CannotSpell(why)
@@ -193,9 +192,6 @@ class _Moving:
         """Insert what was built, let everybody read it, and take out what nobody reads any more."""
         editor, root = context.editor, self.part[0]
         for new, before in self.made:
-            for value in new.inputs:
-                if value is not None and _is_new(value):
-                    editor.adopt_constant(self.graph, value, before)
             new.rule = name
             editor.insert(new, self.graph, before)
         for old, value in self.replaced.items():
@@ -215,12 +211,3 @@ class _Moving:
 def names_of(node: Node) -> tuple[str, ...]:
     """What the nodes were called that a node stands for."""
     return node.replaces or ((node.name,) if node.name else ())
-
-
-def _constant(tensor: Tensor) -> Value:
-    return Value("", TensorType(tensor.dtype, tensor.shape), tensor=tensor)
-
-
-def _is_new(value: Value) -> bool:
-    """Whether a value is a constant that no graph owns yet."""
-    return value.tensor is not None and value.producer is None and value.graph is None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
-from graphopt.patterns.selection import where_decided, where_same, where_true_false, where_true
+from graphopt.patterns.selection import where_decided, where_same, where_true, where_true_false
 from graphopt.pipeline.base import RulePass
 
 

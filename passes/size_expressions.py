@@ -9,8 +9,9 @@ from typing import Final, TypeAlias, final
 import numpy as np
 
 from graphopt.infer import infer_contents, infer_node
-from graphopt.ir import DType, Editor, Node, Tensor, TensorType, Value
+from graphopt.ir import DType, Editor, Node, Tensor, Value
 from graphopt.ir.dim import Dim, Factor, Floor, Product, Size
+from graphopt.schema.older import constant
 from graphopt.schema.spelling import CannotSpell, spell
 
 WINDOWS: Final = 15  # the opset from which Shape takes a part of the shape
@@ -98,12 +99,8 @@ class Sizes:
             if isinstance(operand, (Draft, Value)):
                 inputs.append(self.build(operand, before, built))
             else:
-                tensor = Tensor.of(np.array(operand, np.int64))
-                inputs.append(Value("sizes", TensorType(tensor.dtype, tensor.shape), tensor=tensor))
+                inputs.append(constant(Tensor.of(np.array(operand, np.int64)), "sizes"))
         node = spell(draft.op, inputs, dict(draft.attributes), graph)
-        for value in node.inputs:
-            if value is not None and value.tensor is not None and value.graph is None and value.producer is None:
-                self.editor.adopt_constant(graph, value, before)
         self.editor.insert(node, graph, before)
         self.learn(node)
         built[draft] = node

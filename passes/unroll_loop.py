@@ -9,12 +9,12 @@ from graphopt.infer import infer_node
 from graphopt.ir import DType, Graph, Node, Tensor, Value
 from graphopt.passes.capture_loop_invariants import unchanged
 from graphopt.passes.inline_if import decided
-from graphopt.passes.inline_loop import malformed, scans, stacked, unpassed
+from graphopt.passes.inline_loop import malformed, rounds_refusal, scans, stacked, unpassed
 from graphopt.pipeline.base import Context, Pass
 from graphopt.rewrite.clone import Cloner
 from graphopt.rewrite.inline import Inliner
 from graphopt.schema import facts
-from graphopt.schema.spelling import CannotSpell, spell
+from graphopt.schema.spelling import spell
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,7 @@ class UnrollLoop(Pass):
             return False
         cloner = Cloner(context.editor, {})
         why = malformed(node, body) or inliner.refusal(body) or self.refusal(node, body, graph, rounds, cloner)
-        if why is not None:
-            context.observer.declined(self.name, node, why.__str__)
-            return False
-        if not context.observer.may_apply(self.name, node):
+        if not context.allows(self.name, node, why):
             return False
         made = rolled_out(node, body, graph, rounds, inliner)
         context.editor.erase(node)
@@ -69,17 +66,7 @@ class UnrollLoop(Pass):
                 return f"{held.op} may give something else each time"
             if (why := cloner.refusal(held, graph)) is not None:
                 return why
-        for value in unpassed(body):
-            if value.shape not in ((), (1,)):
-                return f"the rank of {value!r} is not known"
-            if (why := facts.refuses_constant(graph, value.type)) is not None:
-                return why
-        try:
-            for _, new in scans(node, body):
-                stacked(new, graph)
-        except CannotSpell as reason:
-            return str(reason)
-        return None
+        return rounds_refusal(node, body, graph)
 
 
 def rounds_of(node: Node) -> int | None:
@@ -131,9 +118,6 @@ def joined(values: list[Value], graph: Graph, before: Node, inliner: Inliner, ma
     stacks = []
     for value in values:
         stack = stacked(value, graph)
-        for axes in stack.inputs[1:]:
-            if axes is not None:
-                inliner.editor.adopt_constant(graph, axes, before)
         inliner.editor.insert(stack, graph, before)
         stack.output.type = infer_node(stack)[0]
         stacks.append(stack.output)

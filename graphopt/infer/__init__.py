@@ -4,7 +4,7 @@ from graphopt.infer.contents import infer_contents
 from graphopt.infer.elements import elements
 from graphopt.infer.evaluate import CannotEvaluate, evaluate, result_bytes
 from graphopt.infer.model import infer_model
-from graphopt.infer.node import infer_node
+from graphopt.infer.node import infer_node, typed
 from graphopt.infer.shapes import broadcast, broadcasts_into, same_shape
 
 __all__ = [
@@ -12,10 +12,11 @@ __all__ = [
     "broadcast",
     "broadcasts_into",
     "elements",
-    "infer_contents",
     "evaluate",
+    "infer_contents",
     "infer_model",
     "infer_node",
     "result_bytes",
     "same_shape",
+    "typed",
 ]

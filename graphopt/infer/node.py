@@ -49,6 +49,13 @@ def infer_node(node: Node, graph: Graph | None = None) -> Types:
     return inference_of(node, graph.opsets.get(node.domain))(node)
 
 
+def typed(node: Node, graph: Graph) -> Node:
+    """A node that shall stand in a graph, after its outputs were given the types that it makes there."""
+    for value, type in zip(node.outputs, infer_node(node, graph), strict=True):
+        value.type = type
+    return node
+
+
 def inference_of(node: Node, opset: int | None) -> InferenceRule:
     """What infers the nodes of this operator at this opset of its domain; never raises. Not for calls of local functions."""
     key = (node.op, opset)

@@ -51,11 +51,15 @@ class Editor:
     def insert(self, node: Node, graph: Graph, before: Node | None = None) -> Node:
         """Put a new node before another of the same graph, or at the end. Its unnamed outputs get fresh names.
 
+        Detached constants that it reads become the graph's (`adopt_constant`).
         Every value it reads must already be made there; `verify` checks. Raises InternalError when the node is in a graph already.
         """
         if node.graph is not None:
             raise InternalError(f"{node!r} is inserted twice")
         following = before if before is not None else graph.exit
+        for value in node.inputs:
+            if value is not None and value.is_detached:
+                self.adopt_constant(graph, value, following)
         self._link(node, graph, following)
         if self._index is not None:
             self._index.add(node)
@@ -222,7 +226,7 @@ class Editor:
         return value
 
     def adopt_constant(self, graph: Graph, value: Value, before: Node) -> None:
-        """Give a detached constant (a Value with a tensor, made by no node, in no graph) a place that `graph` can read.
+        """Give a detached constant a place that `graph` can read.
 
         It becomes an initializer, or the output of a Constant node before `before` where there can be no initializers.
         """

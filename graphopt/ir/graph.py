@@ -83,6 +83,11 @@ class Value:
         return self.producer is None and self.graph is not None and self.graph.initializers.get(self.name) is self
 
     @property
+    def is_detached(self) -> bool:
+        """Whether it is a constant that nothing owns yet: made by no node, in no graph."""
+        return self.tensor is not None and self.producer is None and self.graph is None
+
+    @property
     def is_output(self) -> bool:
         """Whether it is an output of the graph in which it is made."""
         scope = self.scope

@@ -9,10 +9,9 @@ import numpy.typing as npt
 from graphopt.ir.dtype import DType
 from graphopt.ir.graph import Graph, Node, Value
 from graphopt.ir.tensor import Tensor
-from graphopt.ir.types import TensorType
 from graphopt.ir.view import GraphView
 from graphopt.match.rule import Declined
-from graphopt.schema.older import CannotSpell
+from graphopt.schema.older import CannotSpell, constant
 
 __all__ = ["Builder", "CannotSpell", "Match"]
 
@@ -65,7 +64,7 @@ class Match:
     def constant(self, data: npt.ArrayLike | Tensor, dtype: DType | None = None, *, name: str = "") -> Value:
         """A new constant for the replacement; stored only if the rule applies. `name` is what its name shall start with."""
         tensor = data if isinstance(data, Tensor) else Tensor.of(data, dtype)
-        return Value(name, TensorType(tensor.dtype, tensor.shape), tensor=tensor)
+        return constant(tensor, name)
 
 
 @final

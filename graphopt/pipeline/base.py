@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from graphopt.ir.edit import Editor
-from graphopt.ir.graph import Graph
+from graphopt.ir.graph import Graph, Node
 from graphopt.ir.model import Model
 from graphopt.observe.observer import Observer
 
@@ -43,6 +43,13 @@ class Context:
     def __post_init__(self) -> None:
         self.editor = Editor(self.model)
         self.nodes = len(self.model.graph)
+
+    def allows(self, source: str, node: Node, refusal: str | None) -> bool:
+        """Whether a pass may change a node: it has no refusal of its own, which is told, and no observer forbids it."""
+        if refusal is not None:
+            self.observer.declined(source, node, refusal.__str__)
+            return False
+        return self.observer.may_apply(source, node)
 
 
 @dataclass(frozen=True)

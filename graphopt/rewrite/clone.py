@@ -11,8 +11,9 @@ from graphopt.ir.edit import Editor
 from graphopt.ir.graph import DEFAULT_DOMAINS, Graph, Node, Value
 from graphopt.ir.types import SequenceType, TensorType, Type
 from graphopt.rewrite.node_names import NodeNames
+from graphopt.rewrite.respell import respelled
 from graphopt.schema import facts
-from graphopt.schema.spelling import CannotSpell, has_neutral_form, neutral_attribute, neutral_inputs, spell
+from graphopt.schema.spelling import CannotSpell
 
 # From these opsets on their texts changed, what they do did not.
 SETTLED: Final = {"If": 11, "Loop": 11, "Scan": 11}
@@ -44,11 +45,8 @@ class Cloner:
         made.name = f"{self.prefix}/{node.name}" if self.prefix and node.name else node.name
         self.names.settle(made, graph)
         made.doc, made.metadata = node.doc, dict(node.metadata)
-        for old, new in zip(node.outputs, made.outputs, strict=True):
+        for old, new in zip(node.outputs, made.outputs, strict=False):  # the last ones may be left out when nobody reads them
             self._describe(old, new)
-        for operand in made.inputs:
-            if operand is not None and operand.tensor is not None and operand.producer is None and operand.graph is None:
-                self.editor.adopt_constant(graph, operand, graph.exit if before is None else before)
         self.editor.insert(made, graph, before)
         for name, attribute in node.attributes.items():
             if held := attribute.graphs():
@@ -120,17 +118,18 @@ class Cloner:
     def _spelled(self, node: Node, graph: Graph) -> Node:
         """The node as the opset of `graph` writes it. Raises CannotSpell."""
         source, there = node.graph, graph.opsets.get(node.domain)
-        known = facts.newest(node.domain, node.op_type)
-        if source is None or known is None or node.domain not in DEFAULT_DOMAINS or node.subgraphs:
+        if source is None or node.domain not in DEFAULT_DOMAINS or node.subgraphs:
             raise CannotSpell(f"{node.op} of opset {node.opset} may be something else at opset {there}")
         read = self._bare(node, source)
         if read.op == "Constant":
             return _constant(read, graph)
         read.graph = source  # it says which opset it is written in
-        if not has_neutral_form(read) or any(attribute.reference for attribute in read.attributes.values()):
-            raise CannotSpell(f"{node.op} of opset {node.opset} cannot be said at opset {there}")
-        attributes = {name: neutral_attribute(read, name) for name in known.attributes}
-        return spell(node.op_type, neutral_inputs(read), attributes, graph, outputs=len(node.outputs))
+        read.outputs = node.outputs  # they say what is read, and of which types
+        try:
+            spelled = respelled(read, graph)
+        except CannotSpell as reason:
+            raise CannotSpell(f"{node.op} of opset {node.opset} cannot be said at opset {there}: {reason}") from reason
+        return self._bare(node, source) if spelled is None else spelled
 
     def _describe(self, old: Value, new: Value) -> None:
         new.name = self.editor.model.fresh_name(old.name) if old.name else ""

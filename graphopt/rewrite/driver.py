@@ -14,7 +14,6 @@ from graphopt.ir.listener import Listener
 from graphopt.match.index import RuleIndex, operators_of
 from graphopt.match.rule import Declined, Rule
 from graphopt.observe.observer import Observer
-from graphopt.rewrite.guards import is_detached
 from graphopt.rewrite.plan import Plan, plan, shadowed
 from graphopt.schema import facts
 
@@ -120,12 +119,9 @@ class _Run(Listener):
         results = [new for _, new in ready.pairs]
         self.inherit(ready)
         for node in ready.made:
-            for value in node.inputs:
-                if value is not None and is_detached(value):
-                    editor.adopt_constant(graph, value, anchor)
             editor.insert(node, graph, anchor)
         for value in results:
-            if is_detached(value):
+            if value.is_detached:
                 editor.adopt_constant(graph, value, anchor)
         fresh = {value for node in ready.made for value in node.outputs}
         for old, new in ready.pairs:

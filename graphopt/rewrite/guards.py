@@ -33,7 +33,7 @@ def visible(made: Sequence[Node], results: Sequence[Value], anchor: Node) -> str
     graph = anchor.graph
     fresh = {value for node in made for value in node.outputs}
     for value in [value for node in made for value in node.inputs] + list(results):
-        if value is None or value in fresh or is_detached(value):
+        if value is None or value in fresh or value.is_detached:
             continue
         scope = value.scope
         if scope is None or not scope.encloses(graph):
@@ -41,11 +41,6 @@ def visible(made: Sequence[Node], results: Sequence[Value], anchor: Node) -> str
         if scope is graph and value.producer is not None and value.producer is not anchor and not graph.precedes(value.producer, anchor):
             return f"{value!r} is made only after {anchor!r}, where the replacement has to stand"
     return None
-
-
-def is_detached(value: Value) -> bool:
-    """Whether a value is a constant that no graph owns yet."""
-    return value.tensor is not None and value.producer is None and value.graph is None
 
 
 def legal_operators(made: Sequence[Node], graph: Graph) -> str | None:
@@ -71,7 +66,7 @@ def _ill_formed(node: Node, graph: Graph) -> str | None:
 def storable(made: Sequence[Node], results: Sequence[Value], graph: Graph) -> str | None:
     """The graph must be able to hold every new constant."""
     for value in (*results, *(value for node in made for value in node.inputs)):
-        if value is not None and is_detached(value) and (reason := facts.refuses_constant(graph, value.type)) is not None:
+        if value is not None and value.is_detached and (reason := facts.refuses_constant(graph, value.type)) is not None:
             return reason
     return None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from graphopt.errors import InternalError
 from graphopt.infer.contents import infer_contents
-from graphopt.infer.node import infer_node
+from graphopt.infer.node import typed
 from graphopt.ir.graph import Graph, Node, Value
 from graphopt.match.language import AnyOf, Call, Pattern
 from graphopt.match.match import CannotSpell, Match
@@ -94,8 +94,7 @@ def _needed(made: list[Node], results: list[Value]) -> list[Node]:
 def _type(made: list[Node], graph: Graph) -> str | None:
     """Infer what the new nodes make, and ask whether each is legal."""
     for node in made:
-        for value, type in zip(node.outputs, infer_node(node, graph), strict=True):
-            value.type = type
+        typed(node, graph)
         for value, held in zip(node.outputs, infer_contents(node, graph), strict=True):
             value.contents = held
     return guards.legal_operators(made, graph)

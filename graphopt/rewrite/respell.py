@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, final
 
-from graphopt.infer.node import infer_node
+from graphopt.infer.node import typed
 from graphopt.infer.standing import standing_in
 from graphopt.ir.attribute import Attribute, AttributeKind
 from graphopt.ir.graph import Graph, Node, Value
@@ -34,9 +34,7 @@ class Maker:
 
     def __call__(self, op_type: str, *inputs: Value | None, outputs: int = 1, **attributes: object) -> Value:
         """The first output of a new node. Raises CannotSpell."""
-        node = spell(op_type, inputs, attributes, self.place, outputs=outputs)
-        for value, type in zip(node.outputs, infer_node(node, self.place), strict=True):
-            value.type = type
+        node = typed(spell(op_type, inputs, attributes, self.place, outputs=outputs), self.place)
         self.made.append(node)
         return node.output
 

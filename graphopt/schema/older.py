@@ -345,9 +345,9 @@ def _lower_transposed(op: str, opset: int, inputs: Inputs, attributes: Attribute
         raise CannotSpell("ConvTranspose pads otherwise by itself before opset 11")
 
 
-def constant(tensor: Tensor) -> Value:
-    """A value of this content that nothing owns: no producer, no graph."""
-    return Value("", TensorType(tensor.dtype, tensor.shape), tensor=tensor)
+def constant(tensor: Tensor, name: str = "") -> Value:
+    """A value of this content that nothing owns: no producer, no graph. `name` is a wish."""
+    return Value(name, TensorType(tensor.dtype, tensor.shape), tensor=tensor)
 
 
 Step = Callable[[str, int, Inputs, Attributes, int], None]

@@ -10,6 +10,7 @@ import pytest
 
 from graphopt.errors import InternalError
 from graphopt.ir import Editor, Model, Node, Tensor, verify
+from graphopt.schema.older import constant
 from tests.ir.graphs import Journal, add_input, relu_chain, with_branch
 
 
@@ -131,6 +132,15 @@ def test_constants_become_nodes_before_ir_version_4() -> None:
     value = editor.add_constant(model.graph, Tensor.of(np.ones(3, np.float32)), "w", node)
     assert value.producer is not None and value.producer.op == "Constant" and value.const is not None
     assert not model.graph.initializers
+    verify(model)
+
+
+def test_an_inserted_node_brings_the_constants_that_nothing_owns() -> None:
+    model, editor, (node,) = relu_chain(1)
+    held = constant(Tensor.of(np.ones(3, np.float32)), "w")
+    assert held.is_detached
+    editor.insert(Node("Mul", (node.output, held)), model.graph)
+    assert model.graph.initializers == {"w": held} and not held.is_detached
     verify(model)
 
 
