@@ -55,11 +55,11 @@ def gemm_without_bias(m: Match, x: Value, w: Value, beta: float) -> Value | Decl
 
 def recurrent_examples() -> list[str]:
     """Models of recurrences that begin with zeros."""
-    weights = "float[1,{0},2] w, float[1,{0},2] r"
     fills = "s = Shape(x) n = Gather(s, batch) d = Concat<axis = 0>(one, n, two) h = ConstantOfShape(d)"
-    names = "<int64[1] batch = {1}, int64[1] one = {1}, int64[1] two = {2}, float[1,3,2] z = {0, 0, 0, 0, 0, 0}>"
+    names = "<int64[1] batch = {1}, int64[1] one = {1}, int64[1] two = {2}, float[1,3,2] z = {0, 0, 0, 0, 0, 0}, "
     return [
-        f"""<ir_version: 8, opset_import: ["" : {opset}]> g ({x} x, {weights.format(rows)}) => (float[A,B,C,D] y) {names} {{ {body} }}"""
+        f"""<ir_version: 8, opset_import: ["" : {opset}]> g ({x} x, float[1,{rows},2] w) => (float[A,B,C,D] y)
+        {names} float[1,{rows},2] r = {{{", ".join(["0.5"] * 2 * rows)}}}> {{ {body} }}"""
         for opset in (7, 14, 21)
         for x, state in (("float[4,N,2]", f"{fills} "), ("float[4,3,2]", ""))
         if state == "" or opset >= 9
@@ -82,8 +82,10 @@ def lstm_from_zero(
 ) -> tuple[Value, ...] | Declined:
     """LSTM(x, w, r, b, lens, 0, 0, p)  ->  LSTM(x, w, r, b, lens, , , p)
 
-    Either state may stay. They are for as many sequences as x has.
+    Either state may stay. They are for as many sequences as x has. r and p are constant and finite: 0 times infinity is NaN.
     """
+    if why := unbounded(m, r, p):
+        return why
     states = tuple(state if state is None or not begins_with_zero(x, state, layout) else None for state in (h, c))
     if states == (h, c):
         return m.no("the first states are absent, or not known to be 0 for each sequence of {}", x)
@@ -101,10 +103,24 @@ state = tensor("h", where=is_zero)
 def recurrence_from_zero(
     m: Match, x: Value, w: Value, r: Value, b: Value | None, lens: Value | None, h: Value, layout: int
 ) -> tuple[Value, ...] | Declined:
-    """GRU(x, w, r, b, lens, 0)  ->  GRU(x, w, r, b, lens)                     RNN likewise; states: for as many sequences as x has"""
+    """GRU(x, w, r, b, lens, 0)  ->  GRU(x, w, r, b, lens)                     RNN likewise
+
+    The states are for as many sequences as x has; r is constant and finite: 0 times infinity is NaN.
+    """
+    if why := unbounded(m, r):
+        return why
     if not begins_with_zero(x, h, layout):
         return m.no("{} is not known to be for each sequence of {}", h, x)
     return rebuilt(m, x, w, r, b, lens)
+
+
+def unbounded(m: Match, *factors: Value | None) -> Declined | None:
+    """No where a state is multiplied by what may not be finite; runtimes leave the product out when there is no state."""
+    for factor in factors:
+        held = None if factor is None else factor.const
+        if factor is not None and (held is None or not held.dtype.is_float or not np.isfinite(held.numpy().astype(np.float32)).all()):
+            return m.no("{} is not known to be finite", factor)
+    return None
 
 
 def begins_with_zero(x: Value, state: Value, layout: int) -> bool:
