@@ -237,12 +237,12 @@ class _Search:
             return []
         sizes = cases[-1].feed.sizes
         accepted = len(cases)
-        while len(cases) < self.options.seeds:
-            cases += self._first(Kind.ORDINARY, len(cases), cases[len(cases) % accepted].feed.sizes)
+        for seed in range(accepted, self.options.seeds):  # the model may refuse some: a walk through its branches may fail
+            cases += self._first(Kind.ORDINARY, seed, cases[seed % accepted].feed.sizes)
         wanted = [Kind.FINITE, Kind.NONFINITE] if self.options.special and self.maker.ports else []
         wanted += [Kind.OVERRIDDEN] if self.maker.has_overridables else []
         wanted += [Kind.ABSENT] if self.maker.has_optionals else []
-        for seed, kind in enumerate(wanted, len(cases)):
+        for seed, kind in enumerate(wanted, max(accepted, self.options.seeds)):
             cases += self._first(kind, seed, sizes, tuple(Caution))
         return cases
 
