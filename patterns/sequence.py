@@ -156,8 +156,7 @@ def split_to_construct(m: Match, x: Value, split: Value | None, axis: int, keepd
         wanted = split
     else:
         wanted = m.constant(np.array(sizes, np.int64), name="split")
-    count = len(sizes)
-    parts = m.op.Split(x, wanted, axis=axis, outputs=count) if count > 1 else (m.op.Split(x, wanted, axis=axis),)
+    parts = m.call("Split", (x, wanted), {"axis": axis}, outputs=len(sizes))
     if not keepdims:
         axes = m.constant(np.array([axis], np.int64), name="axes")
         parts = tuple(m.op.Squeeze(part, axes) for part in parts)

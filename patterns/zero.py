@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -133,6 +133,4 @@ def begins_with_zero(x: Value, state: Value, layout: int) -> bool:
 
 def rebuilt(m: Match, *inputs: Value | None) -> tuple[Value, ...]:
     """The root with other inputs."""
-    build: Any = getattr(m.op, m.root.op_type)
-    made = build(*inputs, outputs=len(m.root.outputs), **m.root.attributes)
-    return made if isinstance(made, tuple) else (made,)
+    return m.call(m.root.op_type, inputs, m.root.attributes, outputs=len(m.root.outputs))

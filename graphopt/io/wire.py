@@ -18,6 +18,7 @@ from graphopt.errors import ModelError
 from graphopt.ir.tensor import Storage
 
 if TYPE_CHECKING:
+    from google._upb._message import Descriptor as UpbDescriptor
     from google.protobuf.descriptor import Descriptor
 
 BIG = 1024  # bytes from which a tensor stays outside of protobuf
@@ -215,7 +216,7 @@ def find_fault(data: memoryview) -> MalformedError | None:
     return None
 
 
-def _check(data: memoryview, start: int, end: int, descriptor: object, depth: int) -> None:
+def _check(data: memoryview, start: int, end: int, descriptor: Descriptor | UpbDescriptor, depth: int) -> None:
     if depth > DEEPEST:
         raise MalformedError(start, f"messages lie more than {DEEPEST} deep in each other")
     here = start
@@ -223,7 +224,7 @@ def _check(data: memoryview, start: int, end: int, descriptor: object, depth: in
         first = here
         key, here = varint(data, here, end)
         after = _skip(data, first, key, here, end)
-        part = descriptor.fields_by_number.get(key >> 3)  # type: ignore[attr-defined]  # the published types leave this map out
+        part = next((field for field in descriptor.fields if field.number == key >> 3), None)
         if key & 7 == 2 and part is not None and part.message_type is not None:
             length, payload = varint(data, here, end)
             _check(data, payload, payload + length, part.message_type, depth + 1)

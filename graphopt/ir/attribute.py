@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final, TypeAlias, final
+from typing import TYPE_CHECKING, Final, TypeAlias, cast, final
 
 from graphopt.ir.tensor import Tensor
 from graphopt.ir.types import Type
@@ -80,9 +80,9 @@ class Attribute:
             items = tuple(cls.of(item) for item in value)
             kinds = {item.kind for item in items}
             if kinds == {AttributeKind.int, AttributeKind.float}:
-                return cls(AttributeKind.floats, tuple(float(item.value) for item in items))  # type: ignore[arg-type]  # ints and floats only
+                return cls(AttributeKind.floats, tuple(float(item.value) for item in items if isinstance(item.value, (int, float))))
             if len(kinds) == 1 and (kind := _PLURAL.get(next(iter(kinds)))) is not None:
-                return cls(kind, tuple(item.value for item in items))  # type: ignore[arg-type]  # one kind for all
+                return cls(kind, cast("AttributeValue", tuple(item.value for item in items)))
         if isinstance(value, float):
             return cls(AttributeKind.float, value)
         if isinstance(value, (str, bytes)):
@@ -96,8 +96,8 @@ class Attribute:
     def graphs(self) -> tuple[Graph, ...]:
         """The subgraphs that this attribute holds: none, one or several."""
         if self.kind is AttributeKind.graph:
-            return (self.value,)  # type: ignore[return-value]  # the kind says so
-        return self.value if self.kind is AttributeKind.graphs else ()  # type: ignore[return-value]  # the kind says so
+            return (cast("Graph", self.value),)
+        return cast("tuple[Graph, ...]", self.value) if self.kind is AttributeKind.graphs else ()
 
     def __repr__(self) -> str:
         return f"@{self.reference}" if self.reference else repr(self.value)

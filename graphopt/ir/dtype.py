@@ -7,6 +7,7 @@ from enum import IntEnum
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 
 NumpyType = np.dtype[np.generic]
 
@@ -68,7 +69,7 @@ class DType(IntEnum):
         return _numpy(self)
 
     @classmethod
-    def of(cls, dtype: object) -> DType:
+    def of(cls, dtype: DType | npt.DTypeLike) -> DType:
         """The element type of a numpy dtype, a name ("float32"), or an ONNX number. Raises TypeError if ONNX has none."""
         if isinstance(dtype, cls):
             return dtype
@@ -76,7 +77,7 @@ class DType(IntEnum):
             return cls(dtype)
         if isinstance(dtype, str) and dtype in cls.__members__:
             return cls[dtype]
-        return _of_numpy(np.dtype(dtype))  # type: ignore[call-overload]  # numpy checks what it is given
+        return _of_numpy(np.dtype(dtype))
 
     def __str__(self) -> str:
         return self.name

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from sys import intern
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, cast, final
 
 from graphopt.ir.attribute import Attribute, AttributeKind, AttributeValue
 from graphopt.ir.dim import Shape
@@ -211,7 +211,7 @@ class Graph:
     @property
     def outputs(self) -> tuple[Value, ...]:
         """The graph's outputs in their order; `output_names` are the names they must keep."""
-        return self.exit.inputs  # type: ignore[return-value]  # an output is never absent
+        return cast("tuple[Value, ...]", self.exit.inputs)  # an output is never absent
 
     @property
     def output_names(self) -> tuple[str, ...]:

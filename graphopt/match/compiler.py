@@ -55,8 +55,9 @@ def compile_rule(rule: Rule, note: Note | None = None) -> Matcher[Any]:
     are bound to (values, nodes, attributes, tuples of them, None). What that returns ends the search unless it is None. With `note`
     each failing test is told: `note(step, reason, *what it looked at)`; without, the function is made once and kept.
     """
-    if note is None and (known := rule.compiled.get("matcher")) is not None:
-        return known  # type: ignore[no-any-return]  # put there below
+    known: Matcher[Any] | None = rule.compiled.get("matcher")
+    if note is None and known is not None:
+        return known
     check_operators(rule)
     writer = _RuleWriter(rule, note is not None)
     source = writer.rule()

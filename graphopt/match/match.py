@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, final, overload
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, final
 
 import numpy.typing as npt
 
@@ -57,6 +58,19 @@ class Match:
         """A builder for the operators of another domain."""
         return Builder(self, name)
 
+    def call(
+        self, op_type: str, inputs: Sequence[Value | None], attributes: Mapping[str, object], *, outputs: int = 1, domain: str = ""
+    ) -> tuple[Value, ...]:
+        """Build a call of an operator and return all its outputs: `m.call("Split", (x,), {"axis": 0}, outputs=3)`.
+
+        As `m.op` does, in the newest spelling; raises CannotSpell when the model's opset has no such form.
+        """
+        from graphopt.schema.spelling import spell  # costs nothing once loaded
+
+        node = spell(op_type, inputs, attributes, self.graph, domain=domain, outputs=outputs)
+        self.made.append(node)
+        return node.outputs
+
     def no(self, reason: str, *values: object) -> Declined:
         """Say why the rule does not apply here; `{}` in the reason stands for the values, formatted only if somebody asks."""
         return Declined(reason, values)
@@ -71,8 +85,8 @@ class Match:
 class Builder:
     """`m.op.Gemm(x, w, c, alpha=0.5)`: builds a node as the newest opset spells it, in the spelling of the model's own opset.
 
-    Returns its output; with `outputs=n` a tuple of n. Raises CannotSpell (which the driver takes for a no) when the model's opset has no
-    such form: the operator is too new, or an input that was an attribute is not constant.
+    Returns its output; for operators with several there is `Match.call`. Raises CannotSpell (which the driver takes for a no) when the
+    model's opset has no such form: the operator is too new, or an input that was an attribute is not constant.
     """
 
     __slots__ = ("_domain", "_match")
@@ -84,22 +98,14 @@ class Builder:
         if op_type.startswith("__"):
             raise AttributeError(op_type)
 
-        def build(*inputs: Value | None, outputs: int = 1, **attributes: object) -> Value | tuple[Value, ...]:
-            from graphopt.schema.spelling import spell  # costs nothing once loaded
+        def build(*inputs: Value | None, **attributes: object) -> Value:
+            return self._match.call(op_type, inputs, attributes, domain=self._domain)[0]
 
-            node = spell(op_type, inputs, attributes, self._match.graph, domain=self._domain, outputs=outputs)
-            self._match.made.append(node)
-            return node.output if outputs == 1 else node.outputs
-
-        return build  # type: ignore[return-value]  # the overloads of Build say how the result depends on `outputs`
+        return build
 
 
 class Build(Protocol):
     """Builds a call of one operator."""
 
-    @overload
-    def __call__(  # type: ignore[overload-overlap]  # the other is meant for calls without `outputs`
-        self, *inputs: Value | None, outputs: int, **attributes: object
-    ) -> tuple[Value, ...]: ...
-    @overload
-    def __call__(self, *inputs: Value | None, **attributes: object) -> Value: ...
+    def __call__(self, *inputs: Value | None, **attributes: object) -> Value:
+        """The call's only output, or its first."""

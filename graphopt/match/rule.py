@@ -78,12 +78,14 @@ def guarded(rule: Rule, subject: str, where: Callable[[Any], object]) -> Callabl
     return ask
 
 
-def _check_root(pattern: Pattern) -> None:
+def _root(pattern: Pattern) -> Call | Chain | AnyOf:
+    """The pattern, which must be one that a root can be."""
     if isinstance(pattern, AnyOf):
         for alternative in pattern.alternatives:
-            _check_root(alternative)
+            _root(alternative)
     elif not isinstance(pattern, (Call, Chain)):
         raise TypeError(f"{pattern} cannot be the root of a rule: a root is an operator call")
+    return pattern
 
 
 def bound_names(pattern: Pattern) -> dict[str, None]:
@@ -135,8 +137,7 @@ def rule(
         if not patterns:
             raise TypeError(f"the rule {action.__name__} has no pattern")
         called = name or action.__name__.replace("_", "-")
-        for pattern in patterns:
-            _check_root(pattern)
+        roots = tuple(map(_root, patterns))
         check_patterns(called, patterns)
         if until is not None and until < since:
             raise TypeError(f"the rule {called} is for no opset: since={since}, until={until}")
@@ -150,7 +151,7 @@ def rule(
         code = getattr(action, "__code__", None)
         return Rule(
             called,
-            patterns,  # type: ignore[arg-type]  # _check_root accepted each
+            roots,
             action,
             exactness,
             since,
