@@ -28,9 +28,4 @@ class AddInitializersToInputs(Pass):
         if graph is not context.model.graph:
             return 0
         stored = [value for value in graph.initializers.values() if not value.overridable and isinstance(value.type, TensorType)]
-        if not stored or not context.observer.may_apply(self.name, graph.exit):
-            return 0
-        for value in stored:
-            add_graph_input(graph, value)
-        context.observer.applied(self.name, graph.exit, ())
-        return len(stored)
+        return context.change_all(self.name, graph, stored, lambda value: add_graph_input(graph, value))

@@ -27,9 +27,4 @@ class PruneUnusedGraphInputs(Pass):
         if graph is not context.model.graph:
             return 0
         unused = [value for value in graph.inputs if not value.users and value.name not in context.model.annotating]
-        if not unused or not context.observer.may_apply(self.name, graph.exit):
-            return 0
-        for value in unused:
-            remove_graph_input(graph, value)
-        context.observer.applied(self.name, graph.exit, ())
-        return len(unused)
+        return context.change_all(self.name, graph, unused, lambda value: remove_graph_input(graph, value))

@@ -28,12 +28,7 @@ class RemoveUnusedFunctions(Pass):
             return 0
         called = called_functions(context.model)
         unused = [key for key in functions if key not in called]
-        if not unused or not context.observer.may_apply(self.name, graph.exit):
-            return 0
-        for key in unused:
-            del functions[key]
-        context.observer.applied(self.name, graph.exit, ())
-        return len(unused)
+        return context.change_all(self.name, graph, unused, functions.pop)
 
 
 def called_functions(model: Model) -> set[tuple[str, str, str]]:

@@ -33,9 +33,4 @@ class RemoveUnusedOpsetImports(Pass):
         unused = [domain for domain in opsets if domain not in used and domain not in DEFAULT_DOMAINS]
         if len(unused) == len(opsets):  # a model without any import is not valid
             del unused[0]
-        if not unused or not context.observer.may_apply(self.name, graph.exit):
-            return 0
-        for domain in unused:
-            del opsets[domain]
-        context.observer.applied(self.name, graph.exit, ())
-        return len(unused)
+        return context.change_all(self.name, graph, unused, opsets.pop)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from graphopt.ir.edit import Editor
 from graphopt.ir.graph import Graph, Node
@@ -15,6 +17,7 @@ from graphopt.observe.observer import Observer
 if TYPE_CHECKING:
     from graphopt.match.rule import Exactness, Rule
 
+T = TypeVar("T")
 WORSE = ("exact", "rounding", "approximate")  # in this order
 
 
@@ -51,9 +54,19 @@ class Context:
             return False
         return self.observer.may_apply(source, node)
 
+    def change_all(self, source: str, graph: Graph, found: Sequence[T], change: Callable[[T], object]) -> int:
+        """Change everything that was found in a graph as one step, unless an observer forbids it; return how many."""
+        # What belongs to no node, like an initializer or an import: the end of the graph stands for it before the observers.
+        if not found or not self.observer.may_apply(source, graph.exit):
+            return 0
+        for item in found:
+            change(item)
+        self.observer.applied(source, graph.exit, ())
+        return len(found)
+
 
 @dataclass(frozen=True)
-class Pass:
+class Pass(ABC):
     """One pass. A subclass is a frozen dataclass whose fields are its options: typed, defaulted, documented.
 
     `name` is verb-object in kebab-case; `level` says when it runs. `after` and `before` name passes of the same level that a plug-in's pass
@@ -75,12 +88,12 @@ class Pass:
         super().__init_subclass__()
         cls.exactness = max((cls.exactness, *(rule.exactness for rule in cls.rules)), key=WORSE.index)
 
+    @abstractmethod
     def run(self, graph: Graph, context: Context) -> int:
         """Change a graph and the graphs inside it through `context.editor`; return how many changes were made, 0 for none.
 
         `graph` is the main graph or the body of a local function; the runner calls once for each.
         """
-        raise NotImplementedError(f"{type(self).__name__}.run")
 
     def __str__(self) -> str:
         from graphopt.pipeline.options import print_options  # a cycle: options are read into passes

@@ -29,6 +29,12 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry_module, "installed", registry)
 
 
+def page_about(name: str, command: Command, capsys: Captured) -> str:
+    """What `graphopt passes --help NAME` prints."""
+    assert command("passes", "--help", name) == 0
+    return capsys.readouterr().out
+
+
 @pytest.mark.usefixtures("fakes")
 def test_passes_are_listed_in_the_order_of_the_levels(command: Command, capsys: Captured) -> None:
     assert command("passes") == 0
@@ -64,12 +70,10 @@ def test_passes_as_json(command: Command, capsys: Captured) -> None:
 
 @pytest.mark.usefixtures("fakes")
 def test_the_page_about_a_pass(command: Command, capsys: Captured) -> None:
-    assert command("passes", "--help", "take-all") == 0
-    page = capsys.readouterr().out
+    page = page_about("take-all", command, capsys)
     assert page.startswith("take-all   (level 1, plug-in graphopt, tests.pipeline.fakes:TakeAll)\n\nHas an option of each type.\n\nBefore:")
     assert "  max-growth=0   how much the file may grow: a size like 4096, 64kB or 1MiB\n" in page
-    assert command("passes", "--help", "fuse-relu") == 0
-    assert capsys.readouterr().out.endswith("Rules: relu-relu\n\nOpsets: 7 and newer. Exactness: exact.\n")
+    assert page_about("fuse-relu", command, capsys).endswith("Rules: relu-relu\n\nOpsets: 7 and newer. Exactness: exact.\n")
     assert command("passes", "--help") == 0
     assert capsys.readouterr().out.startswith("Usage: graphopt passes [OPTIONS]")
     assert command("passes", "--help", "take-al") == 2
@@ -100,12 +104,10 @@ def test_our_own_passes_and_rules_can_all_be_listed(command: Command, capsys: Ca
 
 
 def test_the_page_about_a_name_of_another_tool(command: Command, capsys: Captured) -> None:
-    assert command("passes", "--help", "fuse_bn_into_conv") == 0
-    page = capsys.readouterr().out
+    page = page_about("fuse_bn_into_conv", command, capsys)
     assert page.startswith("fuse_bn_into_conv of onnxoptimizer and onnxsim is fuse-conv-bn here\n\nfuse-conv-bn   (level 1, ")
     assert "\nOpsets: 7 and newer. Exactness: rounding.\nOther tools call it fuse_bn_into_conv, ConvBNFusion, " in page
-    assert command("passes", "--help", "split_init") == 0
-    assert capsys.readouterr().out.startswith("split_init of onnxoptimizer and onnxsim is not built: ")
+    assert page_about("split_init", command, capsys).startswith("split_init of onnxoptimizer and onnxsim is not built: ")
     assert command("passes", "--help", "fuse_bn_into_con") == 2
     assert "did you mean 'fuse_bn_into_conv'?" in capsys.readouterr().err
 
