@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, KeysView
 from operator import itemgetter
 from typing import final
 
@@ -37,12 +37,20 @@ class NodeIndex:
 
     def remove(self, node: Node) -> None:
         """A node is no longer in the model; what its subgraphs hold is for the caller to remove."""
-        self._calls.get(node.op, {}).pop(node, None)
+        calls = self._calls.get(node.op, {})
+        calls.pop(node, None)
+        if not calls:
+            self._calls.pop(node.op, None)
         self._touched.pop(node, None)
 
     def holds(self, node: Node) -> bool:
         """Whether a node stands in the model."""
         return node in self._calls.get(node.op, ())
+
+    @property
+    def operators(self) -> KeysView[str]:
+        """The operators that the model has calls of."""
+        return self._calls.keys()
 
     def calls(self, graph: Graph, ops: Iterable[str]) -> list[Node]:
         """All calls of some operators in a graph and the graphs inside it, outer before inner, each graph in its order.

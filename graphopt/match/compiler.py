@@ -2,7 +2,7 @@
 
 A test is `continue`, a choice is a `for`, success is `return`: falling off a loop is running out of alternatives, so that
 backtracking needs no stack, no copies and no undo. What Python cannot nest (alternatives that bind different names) becomes a
-generator of its own. `rule.compiled["source"]` holds the text.
+generator of its own. `source_of` shows the text.
 
 >>> print(source_of(matmul_add_to_gemm))               # doctest: +SKIP
 def match_matmul_add_to_gemm(node, attempt):
@@ -24,7 +24,7 @@ from graphopt.match.calls import CallWriter
 from graphopt.match.check import check_operators
 from graphopt.match.language import AnyOf, Call, Chain, Leaf, Pattern
 from graphopt.match.rule import Rule, bound_names
-from graphopt.match.structure import Root, dims_of, parts, variants
+from graphopt.match.structure import Root, dims_of, openings, parts, variants
 from graphopt.match.writer import Note, Writer, row
 from graphopt.schema.spelling import UNKNOWN, has_neutral_form, neutral_attribute, neutral_inputs
 
@@ -48,19 +48,20 @@ _HELPERS: dict[str, Any] = {
 _RESERVED = ("node", "attempt", "graph", "result", "note", "element", *_HELPERS)
 
 
-def compile_rule(rule: Rule, note: Note | None = None) -> Matcher[Any]:
+def compile_rule(rule: Rule, note: Note | None = None, opening: int | None = None) -> Matcher[Any]:
     """The rule's matcher: `matcher(node, attempt)`, for a node that may be the first root.
 
     It calls `attempt(roots, nodes, bindings)` for each complete match: one node for each pattern, all matched nodes, and what the names
     are bound to (values, nodes, attributes, tuples of them, None). What that returns ends the search unless it is None. With `note`
-    each failing test is told: `note(step, reason, *what it looked at)`; without, the function is made once and kept.
+    each failing test is told: `note(step, reason, *what it looked at)`; without, the function is made once and kept. `opening` asks
+    for one alternative of the first root only, by its place among them.
     """
-    known: Matcher[Any] | None = rule.compiled.get("matcher")
+    known: Matcher[Any] | None = rule.compiled.get(opening)
     if note is None and known is not None:
         return known
     check_operators(rule)
     writer = _RuleWriter(rule, note is not None)
-    source = writer.rule()
+    source = writer.rule(opening)
     name = _function_name(rule)
     namespace = {**_HELPERS, **writer.writer.namespace, "note": note}
     try:
@@ -69,14 +70,14 @@ def compile_rule(rule: Rule, note: Note | None = None) -> Matcher[Any]:
         raise TypeError(f"the rule {rule.name}: its pattern has too many choices to compile ({error.msg}); split the rule") from error
     matcher: Matcher[Any] = namespace[name]
     if note is None:
-        rule.compiled["matcher"], rule.compiled["source"] = matcher, source
+        rule.compiled[opening] = matcher
     return matcher
 
 
 def source_of(rule: Rule) -> str:
     """The source of the rule's matcher, to read."""
-    compile_rule(rule)
-    return str(rule.compiled["source"])
+    check_operators(rule)
+    return _RuleWriter(rule, explains=False).rule(None)
 
 
 def _function_name(rule: Rule) -> str:
@@ -95,10 +96,11 @@ class _RuleWriter:
         values = {name: writer.variable(name) for name in self.names}
         self.calls = CallWriter(rule, writer, values, {name: writer.variable(name) for name in dims})
 
-    def rule(self) -> str:
-        """The whole source: one block for each choice of root alternatives."""
+    def rule(self, opening: int | None) -> str:
+        """The whole source: one block for each choice of root alternatives, or for those with one first root."""
         writer, name = self.writer, _function_name(self.of_rule)
-        for roots in variants(self.of_rule.patterns):
+        patterns = self.of_rule.patterns
+        for roots in variants(patterns) if opening is None else openings(patterns)[opening]:
             writer.indent, writer.loops, writer.step = 1, 0, 0
             self.calls.start(roots)
             writer.put(f"# {'; '.join(map(str, roots))}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, KeysView, Mapping
+from functools import cache
 from typing import Any, TypeAlias, final
 
 from graphopt.ir.graph import Node
 from graphopt.match.compiler import Matcher, compile_rule
 from graphopt.match.rule import Rule
-from graphopt.match.structure import Root, depth, feeders, operators, size, variants
+from graphopt.match.structure import Root, depth, feeders, needs, openings, operators, size
 from graphopt.schema.facts import newest_opset
 from graphopt.schema.versions import OLDEST
 
@@ -26,18 +27,18 @@ class RuleIndex:
 
     def __init__(self, rules: Iterable[Rule], opsets: Mapping[str, int]) -> None:
         self._rules = [rule for rule in by_size(rules) if _is_readable(rule, opsets)]
-        self._filed: dict[str, list[tuple[int, frozenset[str] | None]]] = {}
+        self._filed: dict[str, list[tuple[int, int, frozenset[str] | None]]] = {}
         for rank, rule in enumerate(self._rules):
-            for root in dict.fromkeys(roots[0] for roots in variants(rule.patterns)):
+            for opening, ((root, *_), *_) in enumerate(openings(rule.patterns)):
                 if governs(rule, root, opsets):
-                    self._filed.setdefault(root.op, []).append((rank, feeders(root)))
+                    self._filed.setdefault(root.op, []).append((rank, opening, feeders(root)))
         self._table: dict[str, tuple[frozenset[str], dict[tuple[str, ...], Candidates]]] = {
-            op: (frozenset(feeder for _, ops in filed for feeder in ops or ()), {}) for op, filed in self._filed.items()
+            op: (frozenset(feeder for _, _, ops in filed for feeder in ops or ()), {}) for op, filed in self._filed.items()
         }
-        live = [self._rules[rank] for rank in sorted({rank for filed in self._filed.values() for rank, _ in filed})]
+        live = [self._rules[rank] for rank in sorted({rank for filed in self._filed.values() for rank, _, _ in filed})]
         self.depth = max((depth(pattern) for rule in live for pattern in rule.patterns), default=0)
         self.has_several_roots = any(len(rule.patterns) > 1 for rule in live)
-        self._inner = frozenset(op for rule in live for pattern in rule.patterns for op in operators(pattern))
+        self._inner = frozenset[str]().union(*map(operators_of, live))
 
     def candidates(self, node: Node) -> Candidates:
         """The rules, each with its matcher, of which this node may be the first root."""
@@ -67,15 +68,18 @@ class RuleIndex:
         return node.op in self._inner
 
     def _find(self, op: str, fed: tuple[str, ...]) -> Candidates:
-        ranks = {rank: None for rank, ops in self._filed[op] if ops is None or not ops.isdisjoint(fed)}
-        found = tuple((self._rules[rank], compile_rule(self._rules[rank])) for rank in ranks)
+        found = tuple(
+            (self._rules[rank], compile_rule(self._rules[rank], opening=opening))
+            for rank, opening, ops in self._filed[op]
+            if ops is None or not ops.isdisjoint(fed)
+        )
         self._table[op][1][fed] = found
         return found
 
 
 def by_size(rules: Iterable[Rule]) -> list[Rule]:
     """The order in which rules are tried: the one with more nodes in its patterns first, then as given."""
-    return sorted(rules, key=lambda rule: -sum(map(size, rule.patterns)))
+    return sorted(rules, key=lambda rule: -_size_of(rule))
 
 
 def governs(rule: Rule, root: Root, opsets: Mapping[str, int]) -> bool:
@@ -91,9 +95,21 @@ def domain_of(root: Root) -> str:
     return getattr(root, "domain", "")
 
 
+@cache
 def operators_of(rule: Rule) -> frozenset[str]:
     """All operators that a rule's patterns speak of."""
     return frozenset(op for pattern in rule.patterns for op in operators(pattern))
+
+
+@cache
+def needs_of(rule: Rule) -> frozenset[str]:
+    """The operators that a model must have calls of for the rule to match anywhere."""
+    return frozenset[str]().union(*map(needs, rule.patterns))
+
+
+@cache
+def _size_of(rule: Rule) -> int:
+    return sum(map(size, rule.patterns))
 
 
 def _is_readable(rule: Rule, opsets: Mapping[str, int]) -> bool:

@@ -60,7 +60,7 @@ class Rule:
     file: str = ""
     line: int = 0
     examples: Callable[[], Iterable[str]] | None = None
-    compiled: dict[str, Any] = field(default_factory=dict, repr=False)  # Any: the compiler keeps here what it made of the patterns
+    compiled: dict[int | None, Any] = field(default_factory=dict, repr=False)  # Any: the compiler keeps the matchers here that it made
 
     def __str__(self) -> str:
         return self.name

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product as every_choice
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from graphopt.match.language import AnyOf, Call, Chain, Each, Leaf, Optional, Pattern, Rest
 
 Root: TypeAlias = "Call | Chain"
+T = TypeVar("T")
 
 
 def parts(pattern: Pattern) -> tuple[Pattern, ...]:
@@ -27,39 +28,52 @@ def parts(pattern: Pattern) -> tuple[Pattern, ...]:
 
 
 def walk(pattern: Pattern) -> Iterator[Pattern]:
-    """A pattern and all patterns inside it, outer before inner, as they stand."""
-    yield pattern
-    for part in parts(pattern):
-        yield from walk(part)
+    """A pattern and all patterns inside it, outer before inner, each once however often it stands there."""
+    seen = set[int]()
+    waiting = [pattern]
+    while waiting:
+        part = waiting.pop()
+        if id(part) not in seen:
+            seen.add(id(part))
+            yield part
+            waiting += reversed(parts(part))
+
+
+def fold(pattern: Pattern, combine: Callable[[Pattern, list[T]], T]) -> T:
+    """What `combine` makes of a pattern and of what it made of its parts; a part that stands there often is looked at once."""
+    known: dict[int, T] = {}
+
+    def of(part: Pattern) -> T:
+        if id(part) not in known:
+            known[id(part)] = combine(part, [of(inner) for inner in parts(part)])
+        return known[id(part)]
+
+    return of(pattern)
 
 
 def calls(pattern: Pattern) -> Iterator[Call]:
-    """Every call in a pattern, each as often as it stands there."""
+    """Every call in a pattern."""
     return (part for part in walk(pattern) if isinstance(part, Call))
 
 
 def size(pattern: Pattern) -> int:
-    """How many nodes a pattern covers; of alternatives the largest counts."""
-    inside = [size(part) for part in parts(pattern)]
-    match pattern:
-        case AnyOf():
-            return max(inside)
-        case Call():
-            return 1 + sum(inside)
-        case Chain():
-            return len(inside) - 1 + sum(inside)
-    return sum(inside)
+    """How many nodes a pattern covers, one that is read twice counted twice; of alternatives the largest counts."""
+
+    def combine(part: Pattern, inside: list[int]) -> int:
+        own = 1 if isinstance(part, Call) else len(inside) - 1 if isinstance(part, Chain) else 0
+        return max(inside) if isinstance(part, AnyOf) else own + sum(inside)
+
+    return fold(pattern, combine)
 
 
 def depth(pattern: Pattern) -> int:
     """How many nodes lie on the longest path through a pattern."""
-    inside = max((depth(part) for part in parts(pattern)), default=0)
-    match pattern:
-        case Call():
-            return 1 + inside
-        case Chain():
-            return len(parts(pattern)) - 1 + inside
-    return inside
+
+    def combine(part: Pattern, inside: list[int]) -> int:
+        own = 1 if isinstance(part, Call) else len(inside) - 1 if isinstance(part, Chain) else 0
+        return own + max(inside, default=0)
+
+    return fold(pattern, combine)
 
 
 def operators(pattern: Pattern) -> dict[str, None]:
@@ -67,10 +81,29 @@ def operators(pattern: Pattern) -> dict[str, None]:
     return {part.op: None for part in walk(pattern) if isinstance(part, (Call, Chain))}
 
 
+def needs(pattern: Pattern) -> frozenset[str]:
+    """The operators without any of which nothing matches, whatever alternative is taken."""
+
+    def combine(part: Pattern, inside: list[frozenset[str]]) -> frozenset[str]:
+        if isinstance(part, AnyOf):
+            return frozenset.intersection(*inside)
+        return frozenset({part.op} if isinstance(part, (Call, Chain)) else ()).union(*inside)
+
+    return fold(pattern, combine)
+
+
 def variants(patterns: Sequence[Pattern]) -> list[tuple[Root, ...]]:
     """The roots with alternatives among them resolved, in the order in which they are tried."""
     choices = [parts(pattern) if isinstance(pattern, AnyOf) else (pattern,) for pattern in patterns]
     return [tuple(root for root in choice if isinstance(root, (Call, Chain))) for choice in every_choice(*choices)]
+
+
+def openings(patterns: Sequence[Pattern]) -> list[list[tuple[Root, ...]]]:
+    """The variants, those with the same first root together."""
+    found: dict[int, list[tuple[Root, ...]]] = {}
+    for roots in variants(patterns):
+        found.setdefault(id(roots[0]), []).append(roots)
+    return [*found.values()]
 
 
 def feeders(root: Root) -> frozenset[str] | None:

@@ -11,7 +11,7 @@ from graphopt.errors import InternalError
 from graphopt.ir.edit import Editor
 from graphopt.ir.graph import Graph, Node, Value
 from graphopt.ir.listener import Listener
-from graphopt.match.index import RuleIndex, operators_of
+from graphopt.match.index import RuleIndex, needs_of, operators_of
 from graphopt.match.rule import Declined, Rule
 from graphopt.observe.observer import Observer
 from graphopt.rewrite.plan import Plan, plan, shadowed
@@ -28,14 +28,20 @@ def apply_rules(graph: Graph, rules: Iterable[Rule], editor: Editor, observer: O
     patterns reach from there. Raises InternalError when rules alternate without end, naming them.
     """
     redefined = shadowed(graph)
-    usable = tuple(rule for rule in rules if not redefined or not redefined & operators_of(rule))
-    index = _index(usable, tuple(graph.opsets.items()))
-    run = _Run(graph, usable, index, editor, observer)
-    if since is None or index.has_several_roots:
-        run.look_everywhere()
-    else:
-        run.look_at(editor.index.touched(since))
-    return run.run()
+    allowed = [rule for rule in rules if not redefined or not redefined & operators_of(rule)]
+    opsets, changes = tuple(graph.opsets.items()), 0
+    tried: tuple[Rule, ...] = ()
+    while True:
+        usable = tuple(rule for rule in allowed if rule in tried or needs_of(rule) <= editor.index.operators)
+        if len(usable) == len(tried):
+            return changes
+        run = _Run(graph, usable, _index(usable, opsets), editor, observer)
+        if since is None or run.index.has_several_roots:
+            run.look_everywhere()
+        else:
+            run.look_at(editor.index.touched(since))
+        changes += run.run()
+        tried = usable  # what was made may be the first call of an operator that another rule waited for
 
 
 @lru_cache(maxsize=256)

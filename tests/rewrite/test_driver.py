@@ -125,6 +125,30 @@ def test_an_identity_that_names_an_output_is_not_replaced_by_itself_for_ever() -
     assert any("is an output of its graph" in reason for reason in journal.reasons)
 
 
+def test_a_rule_whose_operator_is_made_by_another_rule_follows_it() -> None:
+    @rule(op.Sub(op.Relu(x), op.Relu(op.Neg(x))))
+    def parts_to_whole(m: Match, x: Value) -> Value:
+        return x
+
+    @rule(op.Max(x, 0.0))
+    def max_to_relu(m: Match, x: Value) -> Value:
+        return m.op.Relu(x)
+
+    text = "(float[2] x) => (float[2] y) { n = Neg(x) a = Max(x, zero) b = Max(n, zero) y = Sub(a, b) }"
+    model = run(text.replace("{", "<float zero = {0}> {", 1), parts_to_whole, max_to_relu)
+    assert operators(model) == ["Identity"]
+    assert parts_to_whole.compiled
+
+
+def test_a_rule_is_not_compiled_where_the_model_has_not_all_its_operators() -> None:
+    @rule(op.Neg(op.Relu(op.Abs(x))))
+    def never(m: Match, x: Value) -> Value:
+        return x
+
+    run("(float[2] x) => (float[2] y) { a = Relu(x) y = Neg(a) }", never)
+    assert not never.compiled
+
+
 def test_rules_that_undo_each_other_are_named() -> None:
     @rule(op.Neg(x))
     def to_mul(m: Match, x: Value) -> Value:
