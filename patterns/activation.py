@@ -13,12 +13,19 @@ from graphopt.match.conditions import broadcasts_into
 
 # Attributes are float32: of a float64 number they would lose digits. bfloat16 is in the newest versions of these operators only.
 NARROW: Final = (DType.float16, DType.float32)
+LEAST: Final = float(np.finfo(np.float32).tiny)
+MOST: Final = float(np.finfo(np.float32).max)
 SIXTH: Final = 1 / 6
+
+
+def is_finite(array: Array) -> bool:
+    """Whether all elements are."""
+    return bool(np.isfinite(array.astype(np.float64)).all())
 
 
 def is_number(array: Array) -> bool:
     """Whether there is one element, and it is finite."""
-    return array.size == 1 and bool(np.isfinite(array.astype(np.float64)).all())
+    return array.size == 1 and is_finite(array)
 
 
 def number(value: Value | None) -> float:
@@ -26,18 +33,26 @@ def number(value: Value | None) -> float:
     return 1.0 if value is None or value.const is None else float(value.const.numpy().astype(np.float64).reshape(-1)[0])
 
 
+def hard_sigmoid(m: Match, x: Value, above: float, beta: float, below: float) -> Value | Declined:
+    """HardSigmoid<above / below, beta>(x), if float32 can hold both without losing digits."""
+    alpha = above / below if below else np.inf
+    if not LEAST <= abs(alpha) <= MOST or abs(beta) > MOST:
+        return m.no("{} / {} or {} is not among the normal numbers of float32, in which HardSigmoid has its attributes", above, below, beta)
+    return m.op.HardSigmoid(x, alpha=alpha, beta=beta)
+
+
 x = tensor("x")
 a, b, c = (const(name, where=is_number) for name in "abc")
-slope = const("slope")
+slope = const("slope", where=is_finite)  # the product of a zero and an infinity is NaN where the operator gives x
 clipped = op.Clip(op.Add(x, b), 0, c)
 relu_of_six = op.Clip(op.Add(x, 3), 0, 6)
 below_zero = op.Relu(op.Neg(x))
 
 
 @rule(op.Clip(op.Add(any_of(op.Mul(x, a), op.Div(x, c)), b), 0, 1), dtype=NARROW, exactness="rounding")
-def clip_to_hardsigmoid(m: Match, x: Value, a: Value | None, b: Value, c: Value | None) -> Value:
-    """Clip(x * a / c + b, 0, 1)  ->  HardSigmoid<a / c, b>(x)                  rounding        a, b, c: numbers"""
-    return m.op.HardSigmoid(x, alpha=number(a) / number(c), beta=number(b))
+def clip_to_hardsigmoid(m: Match, x: Value, a: Value | None, b: Value, c: Value | None) -> Value | Declined:
+    """Clip(x * a / c + b, 0, 1)  ->  HardSigmoid<a / c, b>(x)                  rounding        a, b, c: numbers, c not 0"""
+    return hard_sigmoid(m, x, number(a), number(b), number(c))
 
 
 @rule(any_of(op.Div(clipped, c), op.Mul(clipped, a), op.Clip(op.Div(op.Add(x, b), c), 0, 1)), dtype=NARROW, exactness="rounding")
@@ -49,7 +64,7 @@ def scaled_clip_to_hardsigmoid(m: Match, x: Value, a: Value | None, b: Value, c:
     top, unit = number(c), 2.0**-9 if x.dtype is DType.float16 else 2.0**-22
     if not top > 0 or abs(number(a) * (1 if a is None else top) - 1) > unit:
         return m.no("{} is not positive, or {} not one over it", c, a)
-    return m.op.HardSigmoid(x, alpha=1 / top, beta=number(b) / top)
+    return hard_sigmoid(m, x, 1, number(b) / top, top)
 
 
 @rule(
