@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import Any, Final
 
-import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 from onnx import TypeProto
@@ -197,7 +196,7 @@ class _Drawer:
         return array
 
     def integers(self, kind: DType, shape: tuple[int, ...]) -> Array:
-        info: Any = ml_dtypes.iinfo(kind.numpy)  # type: ignore[no-untyped-call]  # ml_dtypes leaves it untyped
+        info = kind.info
         if self.usage.pattern == "reshape":
             return np.asarray([-1, *[1] * (math.prod(shape) - 1)][: math.prod(shape)], kind.numpy).reshape(shape)
         if self.usage.pattern == "axes":
@@ -249,7 +248,7 @@ class _Drawer:
 def _special(kind: DType, wanted: Kind) -> list[Any]:
     if kind.name.startswith(("float8e8", "float6e", "float4e")):
         return []  # no sign, or neither NaN nor Inf
-    info: Any = ml_dtypes.finfo(kind.numpy)  # type: ignore[no-untyped-call]  # as above
+    info = kind.info
     if wanted is Kind.NONFINITE:
         return [float("nan"), float("inf"), float("-inf")]
     return [0.0, -0.0, info.smallest_subnormal, -info.smallest_subnormal, info.tiny / info.dtype.type(2)]

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -104,7 +103,6 @@ def _shaken_value(value: object, random: np.random.Generator) -> object:
 
 
 def _shaken(array: npt.NDArray[Any], random: np.random.Generator) -> npt.NDArray[Any]:
-    info: Any = ml_dtypes.finfo(array.dtype)  # type: ignore[no-untyped-call]  # ml_dtypes leaves it untyped
-    factors = 1 + random.choice((-1.0, 0.0, 1.0), array.shape) * float(info.eps)
+    factors = 1 + random.choice((-1.0, 0.0, 1.0), array.shape) * float(DType.of(array.dtype).info.eps)
     with np.errstate(all="ignore"):
         return np.asarray(array.astype(np.float64) * factors).astype(array.dtype)

@@ -9,8 +9,9 @@ import onnx
 import pytest
 
 from graphopt.ir.dtype import DType
-from graphopt.match.language import Operand, any_of, attr, const, each, op, opt, product, rest, tensor
+from graphopt.match.language import Leaf, Operand, any_of, attr, const, each, op, opt, product, rest, tensor
 from graphopt.match.rule import Rule, rule
+from graphopt.match.structure import walk
 from graphopt.verify.selfcheck.cases import FORMS, of_sample
 from graphopt.verify.selfcheck.drawing import Setting
 from graphopt.verify.selfcheck.instantiate import CannotInstantiate, Sample, instantiate
@@ -136,9 +137,14 @@ def test_broken_condition_breaks_it() -> None:
 
 
 def test_near_misses_of_all_kinds() -> None:
-    groups = {case.group for case in near_misses(sample_of(EXAMPLES["convolution"]), np.random.default_rng(0))}
+    asked = made(EXAMPLES["convolution"])
+    cases = list(near_misses(sample_of(EXAMPLES["convolution"]), asked, np.random.default_rng(0)))
+    groups = {case.group for case in cases}
     assert {"inner value is an output", "second reader", "captured by a subgraph", "overridable constant", "another constant"} <= groups
     assert {"another attribute", "operands exchanged", "one value twice", "another shape", "another element type", "training"} <= groups
+    asked_to_be_constant = {part.name for pattern in asked.patterns for part in walk(pattern) if isinstance(part, Leaf) and part.constant}
+    extremes = {case.what.split("; ")[-1] for case in cases if case.group == "an extreme constant"}
+    assert {f"{name} all {number}" for name in asked_to_be_constant for number in ("0", "inf", "nan")} <= extremes
 
 
 def test_element_types_are_checked() -> None:

@@ -93,7 +93,7 @@ def _of_rule(random: Random, opset: int | None) -> Case:
     sample = _sample(rule, random, opset)
     numbers = np.random.default_rng(random.randrange(10**9))
     if random.random() < 0.3:
-        nearly = [case for case, _ in zip(near_misses(sample, numbers), range(40), strict=False)]
+        nearly = [case for case, _ in zip(near_misses(sample, rule, numbers), range(40), strict=False)]
         case = settle(random.choice(nearly)) if nearly else None
         if case is not None:
             return case

@@ -136,7 +136,7 @@ class _Check:
         share = max(1, self.effort.near_misses // max(1, len(picked)))
         for turn, sample in enumerate(picked):
             cases: dict[str, list[Case]] = {}
-            for case in near_misses(sample, numbers):
+            for case in near_misses(sample, self.rule, numbers):
                 cases.setdefault(case.group, []).append(case)
             for case in _mixed(list(cases.values()), share, turn):
                 if len(self.report.failures) >= FAILURES:

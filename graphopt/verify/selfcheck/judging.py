@@ -30,6 +30,7 @@ from graphopt.verify.signature import Signature, changes
 # Units in the last place that rounding rules may differ by, relative to the largest number that goes in or comes out.
 ULPS = {DType.float64: 4096, DType.float32: 64, DType.float16: 16, DType.bfloat16: 8}
 EPSILON = {DType.float64: 2.0**-52, DType.float32: 2.0**-23, DType.float16: 2.0**-10, DType.bfloat16: 2.0**-7}
+SUBNORMAL_STEPS = 16
 ALL_FEEDS, SOME_FEEDS = 40, 10  # feeds of a variant, and of a near miss
 APPROXIMATE = 100.0  # how much wider the tolerance of an approximate rule is
 
@@ -277,7 +278,8 @@ def _far(one: Array, other: Array, feeds: dict[str, Array], model: ModelProto, f
     inputs = [np.abs(array.astype(np.float64)) for array in feeds.values() if DType.of(array.dtype).is_float and array.size]
     finite = [array[np.isfinite(array)] for array in (*inputs, np.abs(a[fine]))]
     scale = max((float(array.max()) for array in finite if array.size), default=0.0)
-    allowed = factor * _relative(one, feeds, model) * scale
+    # Below the normal numbers an error is one of steps, not of digits.
+    allowed = max(factor * _relative(one, feeds, model) * scale, SUBNORMAL_STEPS * float(DType.of(one.dtype).info.smallest_subnormal))
     worst = float(np.abs(a[fine] - b[fine]).max())
     return f"off by up to {worst:.3g}, where {allowed:.3g} is rounding" if worst > allowed else None
 

@@ -12,6 +12,9 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 from graphopt.ir.attribute import AttributeKind
 from graphopt.ir.dtype import DType
 from graphopt.ir.tensor import Array
+from graphopt.match.language import Leaf
+from graphopt.match.rule import Rule
+from graphopt.match.structure import walk
 from graphopt.schema import facts
 from graphopt.verify.selfcheck.cases import Case, copy, overridable
 from graphopt.verify.selfcheck.instantiate import Sample
@@ -19,12 +22,13 @@ from graphopt.verify.selfcheck.running import tensor
 from graphopt.verify.selfcheck.values import Kind, ordinary
 
 
-def near_misses(sample: Sample, numbers: np.random.Generator) -> Iterator[Case]:
-    """Every single change of one sample; some are no valid models any more, whoever takes them finds out."""
+def near_misses(sample: Sample, rule: Rule, numbers: np.random.Generator) -> Iterator[Case]:
+    """Every single change of one sample of a rule; some are no valid models any more, whoever takes them finds out."""
     case = Case(sample.model, sample.feeds, sample.kinds, sample.structure)
     yield from _inner_values(case, sample.inner)
     yield from _overridable(case)
     yield from _constants(case)
+    yield from _extremes(case, rule)
     yield from _attributes(case)
     yield from _operands(case)
     yield from _shapes(case, numbers)
@@ -74,6 +78,21 @@ def _constants(case: Case) -> Iterator[Case]:
             model = copy(case.model)
             model.graph.initializer[k].CopyFrom(tensor(other.astype(array.dtype), stored.name))
             yield _changed(case, model, "another constant", f"{stored.name} {words}")
+
+
+def _extremes(case: Case, rule: Rule) -> Iterator[Case]:
+    """What a pattern's own constants may be at worst: zero, infinite, NaN, hardly more than zero, very large."""
+    asked = {part.name for pattern in rule.patterns for part in walk(pattern) if isinstance(part, Leaf) and part.constant}
+    for k, stored in enumerate(case.model.graph.initializer):
+        dtype = DType(stored.data_type)
+        if stored.name not in asked or not dtype.is_float:
+            continue
+        # What is exact may not gain or lose an overflow either; for the others products of a few must have room.
+        greatest = float(dtype.info.max) ** (1 if rule.exactness == "exact" else 0.25)
+        for number in (0.0, float(dtype.info.smallest_subnormal), greatest, np.inf, -np.inf, np.nan):
+            model = copy(case.model)
+            model.graph.initializer[k].CopyFrom(tensor(np.full(tuple(stored.dims), number).astype(dtype.numpy), stored.name))
+            yield _changed(case, model, "an extreme constant", f"{stored.name} all {number:.3g}")
 
 
 def _altered(array: Array, dtype: DType) -> Iterator[tuple[str, Array]]:

@@ -94,9 +94,7 @@ def special(kind: Kind, dtype: DType, shape: tuple[int, ...], numbers: np.random
 
 
 def _extremes(dtype: DType) -> tuple[float, ...]:
-    import ml_dtypes
-
-    limits = ml_dtypes.finfo(dtype.numpy)  # type: ignore[no-untyped-call]  # ml_dtypes does not say
+    limits = dtype.info
     return float(limits.max), -float(limits.max), float(limits.smallest_subnormal), float(limits.max) / 2, float(limits.tiny)
 
 
