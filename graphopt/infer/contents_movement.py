@@ -196,6 +196,8 @@ def _range(node: Node) -> Contents:
     distance = subtract(limit, start)
     if not isinstance(distance, int) or not isinstance(delta, int) or delta == 0:
         raise NotKnown
+    if any(isinstance(end, int) and abs(end) > 2**53 for end in (start, limit)):  # runtimes count the steps in doubles
+        raise NotKnown
     count = max(-(-distance // delta), 0)
     if count > MOST_ELEMENTS:
         raise NotKnown

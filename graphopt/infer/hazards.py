@@ -131,7 +131,10 @@ def _raises(node: Node, inputs: Inputs) -> str | None:
 def _counts(node: Node, inputs: Inputs) -> str | None:
     if any(tensor is None or tensor.size != 1 for tensor in inputs):
         return "it needs three scalars"
-    return "the step is 0" if float(_array(inputs, 2).reshape(-1)[0]) == 0 else None
+    start, limit, step = (float(_array(inputs, slot).reshape(-1)[0]) for slot in range(3))
+    if inputs[0] is not None and inputs[0].dtype.is_integer and max(abs(start), abs(limit)) > 2**53:
+        return "the steps are counted in doubles, which cannot hold an end beyond 2^53"
+    return "the step is 0" if step == 0 else None
 
 
 def _adds_up(node: Node, inputs: Inputs) -> str | None:

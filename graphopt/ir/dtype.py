@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from enum import IntEnum
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +68,17 @@ class DType(IntEnum):
         Raises TypeError for `undefined` and for the six-bit floats, which no numpy type holds bit for bit as ONNX packs them.
         """
         return _numpy(self)
+
+    @property
+    def info(self) -> Any:  # Any: ml_dtypes leaves it untyped
+        """The limits of the numbers: `min` and `max`, and of floats `eps`, `smallest_normal` and the rest of numpy's finfo, for any width.
+
+        Raises TypeError for what is no number.
+        """
+        import ml_dtypes  # as in _numpy
+
+        about: Any = ml_dtypes.finfo if self.is_float else ml_dtypes.iinfo  # Any: as above
+        return about(self.numpy)
 
     @classmethod
     def of(cls, dtype: DType | npt.DTypeLike) -> DType:

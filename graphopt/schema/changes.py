@@ -203,6 +203,17 @@ def _branches_differ(node: Node) -> str | None:
     return None
 
 
+def _may_cross(node: Node) -> str | None:
+    """Since 13 everything becomes `max` when `min` is above it; before, that meant nothing."""
+    least, most = node.input(1), node.input(2)
+    if least is None or most is None:
+        return None
+    low, high = (None if bound.const is None else bound.const.numpy().astype(np.float64) for bound in (least, most))
+    if low is None or high is None or not (low <= high).all():
+        return "below opset 13 its min must not be above its max, and that is not known"
+    return None
+
+
 _POOLING_22 = Change(22, _starts_in_padding, _starts_in_padding)
 _SCALES = Change(13, None, _scales_axes)
 CHANGES: Final[dict[str, tuple[Change, ...]]] = {
@@ -210,6 +221,7 @@ CHANGES: Final[dict[str, tuple[Change, ...]]] = {
     "AveragePool": (Change(19, _averages_beyond, _averages_beyond), _POOLING_22),
     "BatchNormalization": (Change(15, _trains_in_halves, _trains_in_halves),),
     "BitShift": (Change(28, _shifts_far, _shifts_far),),
+    "Clip": (Change(13, None, _may_cross),),
     "ConvTranspose": (Change(11, _pads_unevenly, _pads_unevenly),),
     "DequantizeLinear": (_SCALES,),
     "Dropout": (Change(12, _masks, _masks),),

@@ -9,6 +9,7 @@ import numpy as np
 
 from graphopt.ir.attribute import Attribute, AttributeKind
 from graphopt.ir.dim import Shape
+from graphopt.ir.dtype import DType
 from graphopt.ir.graph import Node, Value
 from graphopt.ir.tensor import Tensor
 from graphopt.ir.types import TensorType
@@ -148,8 +149,8 @@ def _lower_moved(op: str, opset: int, inputs: Inputs, attributes: Attributes, ou
     for name, moved in move.attributes.items():
         value = inputs[moved.slot] if moved.slot < len(inputs) else None
         if value is None:
-            if moved.absent is not None and op == "Clip":  # absent bounds nothing, the old default bounds infinity
-                attributes[name] = float("inf") if moved.absent > 0 else float("-inf")
+            if op == "Clip" and (inputs[0] is None or inputs[0].dtype is not DType.float32):
+                raise CannotSpell(f"Clip without {name} has the bounds of float32 before opset {move.since}, whatever its operand is")
             continue
         if value.const is None:
             raise CannotSpell(f"{op} takes {name} as an attribute before opset {move.since}, and {value!r} is not constant")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import copysign, inf
 from typing import Any, Final, final
 
 import numpy as np
@@ -21,7 +22,17 @@ from graphopt.ir.tensor import Tensor
 from graphopt.schema import facts, older
 from graphopt.schema.facts import AttributeFacts, OperatorFacts
 from graphopt.schema.older import CannotSpell, constant
-from graphopt.schema.versions import MEANT_BEFORE, MOVED, RENAMED_VALUES, RESLOTTED, VALUES_SINCE, Form, Moved
+from graphopt.schema.versions import (
+    FLOAT_MAX,
+    HALF_OVERFLOWS,
+    MEANT_BEFORE,
+    MOVED,
+    RENAMED_VALUES,
+    RESLOTTED,
+    VALUES_SINCE,
+    Form,
+    Moved,
+)
 
 __all__ = [
     "UNKNOWN",
@@ -303,8 +314,10 @@ def _moved_input(node: Node, name: str, moved: Moved) -> Value | None:
     if moved.form is Form.like_data:
         data = node.input(0)
         dtype = None if data is None else data.dtype
-        if dtype is None or (node.op == "Clip" and _bounds_nothing(held, name, dtype)):
+        if dtype is None or (node.op == "Clip" and _is_absent_bound(held, dtype)):
             return None
+        if dtype is DType.float16 and abs(held) >= HALF_OVERFLOWS:
+            held = copysign(inf, held)
         return _shared(dtype, (), (held,))
     if moved.form in (Form.ints, Form.floats):
         return _shared(DType.int64 if moved.form is Form.ints else DType.float32, (len(held),), held)
@@ -313,11 +326,9 @@ def _moved_input(node: Node, name: str, moved: Moved) -> Value | None:
     return _shared(DType.int64 if moved.form is Form.int_scalar else DType.float32, (), (held,))
 
 
-def _bounds_nothing(bound: float, name: str, dtype: DType) -> bool:
-    """Whether a bound of Clip is at or beyond infinity: float16 ends before the default bound does."""
-    if dtype is DType.float16 and abs(bound) > 65504:  # the greatest finite float16
-        return bound > 0 if name == "max" else bound < 0
-    return bound == (float("inf") if name == "max" else float("-inf"))
+def _is_absent_bound(bound: float, dtype: DType) -> bool:
+    """Whether a bound of Clip is the one that an absent input stands for: the least or the greatest number of float32."""
+    return dtype is DType.float32 and abs(bound) == FLOAT_MAX
 
 
 def _shared(dtype: DType, shape: tuple[int, ...], elements: tuple[Any, ...]) -> Value:

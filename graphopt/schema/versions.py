@@ -49,6 +49,7 @@ class Move:
     attributes: dict[str, Moved]
 
 
+HALF_OVERFLOWS: Final = 65520.0  # what float16 rounds to infinity
 FLOAT_MAX: Final = 3.4028234663852886e38  # the greatest float32: Clip's default bounds below opset 11
 
 MOVED: Final[dict[str, Move]] = {

@@ -259,18 +259,18 @@ def test_defaults_of_the_nodes_own_opset() -> None:
     assert neutral_attribute(placed(Node("Squeeze", (tensor(),), 1, {"axes": Attribute.of([0])}), graph), "axes") is None
 
 
-def test_the_old_default_of_clip_bounds_infinity() -> None:
+def test_the_old_defaults_of_clip_are_numbers_of_float32() -> None:
+    """Of float32 they are what an absent bound stands for; float16 has no such numbers, and of float64 they are some among others."""
     clip = placed(Node("Clip", (tensor(),)), graph_at(7))
-    low, high = neutral_inputs(clip)[1:]
-    assert low is not None
-    assert high is not None
-    assert (low.const and low.const.item(), high.const and high.const.item()) == (-versions.FLOAT_MAX, versions.FLOAT_MAX)
-    half = placed(Node("Clip", (tensor(dtype=DType.float16),)), graph_at(7))
-    assert neutral_inputs(half) == (half.inputs[0],)
+    assert neutral_inputs(clip) == (clip.inputs[0],)
+    half = neutral_inputs(placed(Node("Clip", (tensor(dtype=DType.float16),), 1, {"min": Attribute.of(-1.0)}), graph_at(7)))
+    assert [value.const.item() for value in half[1:] if value is not None and value.const is not None] == [-1, float("inf")]
     assert not has_neutral_form(placed(Node("Clip", (Value("x"),)), graph_at(7)))
     double = neutral_inputs(placed(Node("Clip", (tensor(dtype=DType.float64),)), graph_at(7)))[2]
     assert double is not None
     assert double.dtype is DType.float64
+    assert double.const is not None
+    assert double.const.item() == versions.FLOAT_MAX
 
 
 def that_is_read(name: str) -> Value:
