@@ -110,18 +110,19 @@ def max_to_leakyrelu(m: Match, x: Value, a: Value) -> Value | Declined:
         op.Where(any_of(op.Less(x, 0), op.LessOrEqual(x, 0)), op.Mul(x, a), x),
     ),
     dtype=NARROW,
+    exactness="rounding",
 )
 def where_to_leakyrelu(m: Match, x: Value, a: Value) -> Value | Declined:
-    """Where(x > 0, x, Mul(x, a))  ->  LeakyRelu<a>(x)                          a: positive; also with >=, and with < and <= turned round
+    """Where(x > 0, x, Mul(x, a))  ->  LeakyRelu<a>(x)       rounding: the sign of a zero       a: positive; also with >=, < and <=
 
-    Of 0 the factor keeps the sign only when it is positive.
+    Of 0 the factor keeps the sign only when it is positive; of a -0 in the second operand onnxruntime's Where makes +0.
     """
     return m.op.LeakyRelu(x, alpha=number(a)) if number(a) > 0 else m.no("{} is {}, not positive", a, number(a))
 
 
-@rule(op.Where(op.Greater(x, a), x, 0), dtype=NARROW, since=10)
+@rule(op.Where(op.Greater(x, a), x, 0), dtype=NARROW, since=10, exactness="rounding")
 def where_to_thresholdedrelu(m: Match, x: Value, a: Value) -> Value:
-    """Where(x > a, x, 0)  ->  ThresholdedRelu<a>(x)                            a: a number"""
+    """Where(x > a, x, 0)  ->  ThresholdedRelu<a>(x)             rounding: the sign of a zero             a: a number"""
     return m.op.ThresholdedRelu(x, alpha=number(a))
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
-import ml_dtypes
 import numpy as np
 
-from graphopt.ir import Value
+from graphopt.ir import DType, Value
 from graphopt.ir.tensor import Array
 from graphopt.match import FLOATING, NUMERIC, Declined, Match, any_of, const, op, rule, tensor
 
@@ -109,8 +108,8 @@ def broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
 
 def is_imprecise(one: Array, other: Array, product: Array) -> bool:
     """Whether some product that is not 0 by a factor of 0 lies below the normal numbers."""
-    limits: Any = ml_dtypes.finfo(product.dtype)  # type: ignore[no-untyped-call]  # ml_dtypes leaves it untyped
-    return bool(((np.abs(product.astype(np.float64)) < float(limits.smallest_normal)) & (one != 0) & (other != 0)).any())
+    least = float(DType.of(product.dtype).info.smallest_normal)
+    return bool(((np.abs(product.astype(np.float64)) < least) & (one != 0) & (other != 0)).any())
 
 
 def unordered(one: Array, other: Array) -> str:

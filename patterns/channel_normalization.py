@@ -14,6 +14,7 @@ from graphopt.ir import DType, Node, Tensor, Value
 from graphopt.match import Declined, Match, Pattern, any_of, attr, const, op, rule, tensor
 from graphopt.patterns.moments import centered, epsilon_of, first_axis, normalized, x
 from graphopt.patterns.noop import all_one, all_zero, same_shape
+from graphopt.schema.spelling import neutral_attribute
 
 unit, zero, scale, c = const("unit", where=all_one), const("zero", where=all_zero), tensor("scale"), const("c")
 
@@ -89,7 +90,14 @@ def normalization_mul(m: Match, norm: Node, x: Value, unit: Value, zero: Value, 
     c: (C, 1, ...): one element per channel.
     """
     held = per_channel(m, x, c, unit)
-    return held if isinstance(held, Declined) else rebuilt(m, norm, held, zero)
+    if isinstance(held, Declined) or held.const is None:
+        return held if isinstance(held, Declined) else m.no("{} is not constant", c)
+    # The runtime may multiply by c / sqrt(var + epsilon) at once: of a channel without variance that must be a number too.
+    deviation = np.sqrt(float(neutral_attribute(norm, "epsilon")))
+    greatest = np.abs(held.const.numpy().astype(np.float64)).max(initial=0)
+    if not greatest <= finite_limit(held) * deviation:
+        return m.no("{} over the root of epsilon is not finite", c)
+    return rebuilt(m, norm, held, zero)
 
 
 @rule(op.Add(by_channel(scale, zero), c), exactness="rounding", examples=followed_by("Add"))
@@ -100,6 +108,11 @@ def normalization_add(m: Match, norm: Node, x: Value, scale: Value, c: Value) ->
     """
     held = per_channel(m, x, c, scale)
     return held if isinstance(held, Declined) else rebuilt(m, norm, scale, held)
+
+
+def finite_limit(value: Value) -> float:
+    """The greatest number of a value's element type; 0 where that is unknown."""
+    return 0.0 if value.dtype is None else float(value.dtype.info.max)
 
 
 def rebuilt(m: Match, norm: Node, scale: Value, bias: Value) -> Value:

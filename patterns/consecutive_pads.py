@@ -32,6 +32,8 @@ def pad_pad(
     if content(value) != content(fill):
         return m.no("filled with {} and then with {}", value or 0, fill or 0)
     sums = [inner.get(place, 0) + outer.get(place, 0) for place in range(2 * x.rank)]
+    if max(sums, default=0) > np.iinfo(np.int64).max:
+        return m.no("the pads add up to more than an int64 holds")
     return m.op.Pad(x, m.constant(np.array(sums, np.int64), name="pads"), value)
 
 

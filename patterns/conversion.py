@@ -37,7 +37,7 @@ def sub_to_add(m: Match, x: Value, c: Value) -> Value | Declined:
 def quotient_examples() -> list[str]:
     """Models of quotients by powers of 2."""
     head = '<ir_version: 10, opset_import: ["" : 20]>'
-    held = ("float c = {8}", "float[3] c = {0.5, -4, 1}", "float c = {1.2e38}", "double[2,1] c = {1024, 0.125}", "float16 c = {2}")
+    held = ("float c = {8}", "float[3] c = {0.5, -4, 1}", "float c = {1.2e38}", "double[2,1] c = {1024, 0.125}", "float16 c = {16384}")
     return [f"{head} g{i} ({one.split('[')[0].split()[0]}[2,3] x) => ({one.split('[')[0].split()[0]}[2,3] y) <{one}> {{ y = Div(x, c) }}"
             for i, one in enumerate(held)]  # fmt: skip
 

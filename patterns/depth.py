@@ -31,7 +31,7 @@ def space_to_depth_to_space(m: Match, x: Value, b: int, c: int) -> Value | Decli
 
     H and W are multiples of b: of an empty x that says nothing, and they would come out smaller.
     """
-    if b != c:
+    if b != c or b < 1:
         return m.no("blocks of {} and of {}", b, c)
     fits = is_multiple(dimension(x.shape, 2), b) and is_multiple(dimension(x.shape, 3), b)
     return x if fits else m.no("{} is {}: its height and width are not provably multiples of {}", x, x.type, b)
@@ -40,7 +40,7 @@ def space_to_depth_to_space(m: Match, x: Value, b: int, c: int) -> Value | Decli
 @rule(op.SpaceToDepth(op.DepthToSpace(x, blocksize=attr("b"), mode="DCR").kept(), blocksize=attr("c")), keeps_type=True)
 def depth_to_space_to_depth(m: Match, x: Value, b: int, c: int) -> Value | Declined:
     """SpaceToDepth<b>(DepthToSpace<b, mode = DCR>(x))  ->  x           CRD orders the channels otherwise; C is a multiple of b b"""
-    if b != c:
+    if b != c or b < 1:
         return m.no("blocks of {} and of {}", b, c)
     fits = is_multiple(dimension(x.shape, 1), b * b)
     return x if fits else m.no("{} is {}: its channels are not provably a multiple of {}", x, x.type, b * b)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from graphopt.ir import Value
@@ -9,6 +11,7 @@ from graphopt.match import Declined, Match, any_of, const, op, rule, tensor
 from graphopt.patterns.noop import numbers
 from graphopt.patterns.reshape_family import reshapings
 
+MOST_REPEATS: Final = int(np.iinfo(np.int64).max)
 x = tensor("x")
 
 
@@ -30,7 +33,10 @@ def tile_tile(m: Match, x: Value, first: Value, then: Value) -> Value | Declined
     one, other = numbers(first), numbers(then)
     if one is None or other is None or len(one) != len(other):
         return m.no("the repeats are not constant, or for other ranks")
-    return m.op.Tile(x, m.constant(np.array([a * b for a, b in zip(one, other, strict=True)], np.int64), name="repeats"))
+    repeats = [a * b for a, b in zip(one, other, strict=True)]
+    if max(repeats, default=0) > MOST_REPEATS:  # of nothing, that often is possible
+        return m.no("{} times {} is more than an int64 holds", first, then)
+    return m.op.Tile(x, m.constant(np.array(repeats, np.int64), name="repeats"))
 
 
 expanded = op.Expand(x, tensor("shape"))

@@ -44,7 +44,7 @@ def gather_of_all(m: Match, x: Value, limit: Value | None, i: Value | None, axis
 @rule(op.GatherND(x, const("i"), batch_dims=0), keeps_type=True)
 def gathernd_to_gather(m: Match, x: Value, i: Value) -> Value | Declined:
     """GatherND(x, i)  ->  Gather<axis = 0>(x, i')     i: (..., 1), constant; i' is the same without that axis"""
-    if i.const is None or i.const.shape[-1] != 1:
+    if i.const is None or i.const.shape[-1:] != (1,):
         return m.no("{} indices into {} axes", i.type, i.shape[-1] if i.shape else "?")
     if not has_rows(m, x):
         return m.no("the rows of {} may be empty, and then onnxruntime looks at no index", x)

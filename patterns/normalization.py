@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeAlias
 
-import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
@@ -124,8 +123,7 @@ def multiplied(weights: Tensor, factor: Floats, groups: int | None) -> Tensor | 
 
 def is_precise(product: npt.NDArray[Any], source: npt.NDArray[Any], factor: Floats) -> bool:
     """Whether rounding cost no product more than half a unit in its last place: each is a normal number, or exactly 0."""
-    limits: Any = ml_dtypes.finfo(product.dtype)  # type: ignore[no-untyped-call]  # ml_dtypes leaves it untyped
-    small = np.abs(product) < limits.smallest_normal
+    small = np.abs(product) < DType.of(product.dtype).info.smallest_normal
     return not (small & (source != 0) & (factor != 0)).any() if small.any() else True
 
 

@@ -12,10 +12,9 @@ from graphopt.ir.tensor import Array
 from graphopt.match import FLOATING, Declined, Match, attr, const, op, opt, rule, tensor
 from graphopt.patterns.noop import numbers
 from graphopt.patterns.shape_arguments import is_positive
+from graphopt.patterns.sign import is_nonnegative
 
 Pads: TypeAlias = "tuple[int, ...]"
-# They give no number below 0, whatever they get.
-NOT_NEGATIVE: Final = frozenset({"Abs", "HardSigmoid", "Relu", "Sigmoid", "Softmax", "Softplus", "Sqrt"})
 
 x, w, b = tensor("x"), tensor("w"), opt(tensor("b"))
 own: Final = {"auto_pad": attr("auto_pad", where=("NOTSET", "VALID").__contains__), "pads": attr("own")}
@@ -133,8 +132,7 @@ def zero_pad_maxpool_to_maxpool(m: Match, pool: Node, x: Value) -> Value | Decli
 
     x: what a Relu, Sigmoid or another operator makes that gives nothing below 0.
     """
-    maker = x.producer
-    if maker is None or maker.op not in NOT_NEGATIVE:
+    if not is_nonnegative(x):
         return m.no("{} may hold numbers below 0", x)
     attributes = with_pads(m, pool) if (why := is_wide(m, x)) is None else m.no(why, x)
     return attributes if isinstance(attributes, Declined) else m.op.MaxPool(x, **attributes)

@@ -9,6 +9,7 @@ import numpy as np
 from graphopt.ir import Tensor, Value
 from graphopt.match import Declined, Match, any_of, attr, op, opt, rule, tensor
 from graphopt.patterns.neutral import all_positive_zero
+from graphopt.schema.spelling import has_neutral_form
 
 MOST_READ: Final = 1 << 16  # bytes of a constant that is looked into
 MOVING: Final = frozenset({"Expand", "Gather", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"})
@@ -20,7 +21,7 @@ def is_zero(value: Value, depth: int = DEEPEST) -> bool:
     held, node = value.const, value.producer
     if held is not None:
         return held.nbytes <= MOST_READ and is_number(held) and all_positive_zero(held.numpy())
-    if node is None or not depth or node.domain:
+    if node is None or not depth or node.domain or not has_neutral_form(node):
         return False
     if node.op == "ConstantOfShape":
         filling = node.attributes.get("value")
