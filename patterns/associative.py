@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
 from graphopt.ir import DType, Value
 from graphopt.ir.tensor import Array
-from graphopt.match import FLOATING, NUMERIC, Declined, Match, any_of, const, op, rule, tensor
+from graphopt.match import FLOATING, INTEGERS, NUMERIC, Call, Declined, Match, any_of, const, op, rule, tensor
 
 Operation: TypeAlias = "Callable[[Array, Array], Array]"
 
-INTEGERS: Final = NUMERIC - FLOATING
 MOST: Final = 1 << 16  # bytes of a constant that is computed here; no chain of bigger ones is worth reading weights
 
 x, c, d = tensor("x"), const("c"), const("d")
 
 
-def chain(op_type: str) -> Any:
+def chain(op_type: str) -> Call:
     """The pattern of an operator applied to x and c, and then to d."""
-    call = getattr(op, op_type)
+    call = op[op_type]
     return call(call(x, c), d)
 
 
@@ -97,8 +96,7 @@ def gathered(
         return m.no("{} and {} make what is not finite in {}", c, d, dtype)
     if m.root.op == "Mul" and dtype.is_float and is_imprecise(one, other, result):
         return m.no("{} and {} make what is too small for {}", c, d, dtype)
-    build: Callable[..., Value] = getattr(m.op, m.root.op_type)
-    return build(x, m.constant(result, dtype, name=c.name))
+    return m.op[m.root.op_type](x, m.constant(result, dtype, name=c.name))
 
 
 def broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:

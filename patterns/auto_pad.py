@@ -53,7 +53,7 @@ def convolutions(**attributes: object) -> tuple[Call, ...]:
 
 def pools(**attributes: object) -> tuple[Call, ...]:
     """The patterns of the poolings."""
-    return tuple(getattr(op, op_type)(x, **attributes).named("node") for op_type in ("MaxPool", "AveragePool", "LpPool"))
+    return tuple(op[op_type](x, **attributes).named("node") for op_type in ("MaxPool", "AveragePool", "LpPool"))
 
 
 @rule(
@@ -159,6 +159,5 @@ def with_halves(m: Match, node: Node, x: Value, totals: Sequence[Total]) -> Valu
 
 def with_pads(m: Match, node: Node, pads: Numbers) -> Value:
     """The operator with these pads and no others."""
-    kept = {name: value for name, value in node.attributes.items() if name not in ("auto_pad", "output_shape", "pads")}
-    built: Value = getattr(m.op, node.op)(*node.inputs, **kept, **({"pads": pads} if pads is not None and any(pads) else {}))
-    return built
+    kept = node.attributes_without("auto_pad", "output_shape", "pads")
+    return m.op[node.op](*node.inputs, **kept, **({"pads": pads} if pads is not None and any(pads) else {}))

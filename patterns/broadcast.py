@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from graphopt.ir import Tensor, Value
-from graphopt.match import Call, Declined, Match, any_of, attr, op, rule, tensor
+from graphopt.match import Call, Declined, Match, Operand, any_of, attr, op, rule, tensor
 from graphopt.schema.traits import COMMUTATIVE, ELEMENTWISE_BINARY
 
 # Not Mean, of which onnx's own evaluator broadcasts the first operand to nothing bigger.
@@ -17,13 +17,13 @@ BINARY: Final = tuple(sorted(ELEMENTWISE_BINARY - {"Mean"}))
 x, y, z = tensor("x"), tensor("y"), tensor("z")
 
 
-def readers(operand: Any) -> Iterator[Call]:
+def readers(operand: Operand) -> Iterator[Call]:
     """The pattern of each broadcasting operator that reads an operand.
 
     Not Where's condition: a runtime that fuses attention looks for the Expand of the mask there.
     """
     for name in BINARY:
-        build: Any = getattr(op, name)
+        build = op[name]
         yield build(operand, y)
         if name not in COMMUTATIVE:
             yield build(y, operand)
@@ -52,6 +52,4 @@ def binary_of_filled(m: Match, value: Tensor | None) -> Value | Declined:
 def with_operand(m: Match, operand: Value) -> Value:
     """The root with an operand in the place of what was grown from it; that its shape stays is for the engine to find out."""
     grown = m.bindings["grown"].output
-    build: Any = getattr(m.op, m.root.op_type)
-    made: Value = build(*(operand if value is grown else value for value in m.root.inputs), **m.root.attributes)
-    return made
+    return m.op[m.root.op_type](*(operand if value is grown else value for value in m.root.inputs), **m.root.attributes)

@@ -117,8 +117,7 @@ def finite_limit(value: Value) -> float:
 
 def rebuilt(m: Match, norm: Node, scale: Value, bias: Value) -> Value:
     """The same operator with another scale or bias."""
-    built: Value = getattr(m.op, norm.op)(norm.inputs[0], scale, bias, **norm.attributes)
-    return built
+    return m.op[norm.op](norm.inputs[0], scale, bias, **norm.attributes)
 
 
 def ones_and_zeros(m: Match, x: Value) -> tuple[Value, Value] | Declined:

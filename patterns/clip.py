@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from graphopt.ir import DType, Value
-from graphopt.match import FLOATING, NUMERIC, Declined, Match, any_of, const, op, opt, rule, tensor
+from graphopt.match import FLOATING, INTEGERS, NUMERIC, Declined, Match, any_of, const, op, opt, rule, tensor
 from graphopt.patterns.sign import number
-
-INTEGERS: Final = NUMERIC - FLOATING
 
 x = tensor("x")
 low, high = opt(const("low")), opt(const("high"))

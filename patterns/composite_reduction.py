@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from graphopt.ir import Value
-from graphopt.match import FLOATING, Match, Pattern, any_of, attr, op, opt, rule, tensor
+from graphopt.match import FLOATING, Call, Match, Pattern, any_of, attr, op, opt, rule, tensor
 
 x, axes = tensor("x"), opt(tensor("axes"))
 square = any_of(op.Mul(x, x), op.Pow(x, 2))
 
 
-def total(of: Pattern, operator: str = "ReduceSum") -> Any:
+def total(of: Pattern, operator: str = "ReduceSum") -> Call:
     """The pattern of a sum along some axes."""
-    return getattr(op, operator)(of, axes, keepdims=attr("keepdims"), noop_with_empty_axes=0)
+    return op[operator](of, axes, keepdims=attr("keepdims"), noop_with_empty_axes=0)
 
 
 @rule(total(op.Abs(x)), dtype=FLOATING, exactness="rounding")

@@ -31,7 +31,7 @@ def concat_of_concats(m: Match, xs: tuple[Value, ...], axis: int) -> Value | Dec
     while left:  # the outermost takes in all at once: one after the other would build the long ones again and again
         value = left.pop()
         inner = value.producer
-        if inner is not None and inner.graph is m.graph and joins(inner, axis, rank) and sum(value.users.values()) == 1:
+        if inner is not None and inner.graph is m.graph and joins(inner, axis, rank) and value.uses == 1:
             left += [operand for operand in reversed(inner.inputs) if operand is not None]
         else:
             joined.append(value)

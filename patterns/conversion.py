@@ -9,8 +9,8 @@ import numpy as np
 from graphopt.ir import DType, Value
 from graphopt.ir.tensor import Array
 from graphopt.match import FLOATING, NUMERIC, Declined, Match, const, op, rule, tensor
+from graphopt.patterns.noop import MOST_READ
 
-MOST_READ: Final = 1 << 16  # bytes of a constant that is computed here
 UNSIGNED: Final = frozenset({DType.uint8, DType.uint16, DType.uint32, DType.uint64})
 SMALLEST: Final = {DType.float16: 2.0**-14, DType.bfloat16: 2.0**-126, DType.float32: 2.0**-126, DType.float64: 2.0**-1022}
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from graphopt.ir import Node, Tensor, Value
-from graphopt.match import FLOATING, Declined, Match, attr, const, op, opt, rule, tensor
+from graphopt.match import FLOATING, Call, Declined, Match, attr, const, op, opt, rule, tensor
 from graphopt.patterns.normalization import MOST_COPIED, Floats, elements, multiplied, tensor_of
 
 x, w, b, c = tensor("x"), const("w", dtype=FLOATING), opt(const("b", shape=("C",))), const("c")
 
 
-def conv() -> Any:
+def conv() -> Call:
     """The pattern of a convolution with constant weights."""
     return op.Conv(x, w, b).named("conv")
 
 
-def convtranspose() -> Any:
+def convtranspose() -> Call:
     """The pattern of a transposed convolution with constant weights."""
     return op.ConvTranspose(x, w, b, group=attr("group")).named("conv")
 
@@ -73,7 +71,7 @@ def scaled(m: Match, w: Value, b: Value | None, c: Value, groups: int | None) ->
     factor = per_channel(m, w, b, c, groups)
     if isinstance(factor, Declined):
         return factor
-    if sum(w.users.values()) > 1 and weights.nbytes > MOST_COPIED:
+    if w.uses > 1 and weights.nbytes > MOST_COPIED:
         return m.no("{} is read elsewhere too, a copy would add {} bytes", w, weights.nbytes)
     if not np.isfinite(factor).all():
         return m.no("{} is not finite everywhere", c)

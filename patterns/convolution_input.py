@@ -33,7 +33,7 @@ def scaled_conv_to_conv(m: Match, conv: Node, scale: Node, x: Value, w: Value, b
     factor = per_input(m, x, w, None, c, group)
     if isinstance(factor, Declined):
         return factor
-    if sum(w.users.values()) > 1 and tensor_of(w).nbytes > MOST_COPIED:
+    if w.uses > 1 and tensor_of(w).nbytes > MOST_COPIED:
         return m.no("{} is read elsewhere too", w)
     with np.errstate(divide="ignore"):
         factor = 1 / factor if scale.op == "Div" else factor

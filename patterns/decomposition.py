@@ -91,7 +91,7 @@ def log_softmax_to_parts(m: Match, x: Value, axis: int) -> Value | Declined:
 
 def reduction(op_type: str) -> Call:
     """The pattern of a reduction that reduces."""
-    build = getattr(op, op_type)
+    build = op[op_type]
     call: Call = build(x, opt(tensor("axes")), keepdims=attr("keepdims"), noop_with_empty_axes=0)
     return call
 

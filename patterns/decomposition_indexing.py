@@ -7,9 +7,8 @@ from typing import Final
 import numpy as np
 
 from graphopt.ir import DType, Tensor, Value
-from graphopt.match import NUMERIC, Call, Declined, Match, attr, op, opt, rule, tensor
+from graphopt.match import INTEGERS, Call, Declined, Match, attr, op, opt, rule, tensor
 
-INTEGERS: Final = frozenset(kind for kind in NUMERIC if kind.is_integer)  # of floats a NaN may be the greatest, from either side
 FIRST: Final = -(2**31) + 1  # as an end of a Slice that runs backwards: before the first element of any axis
 
 x = tensor("x")
@@ -17,7 +16,7 @@ x = tensor("x")
 
 def last_index(op_type: str) -> Call:
     """The pattern of the last index of the greatest (or smallest) element."""
-    build = getattr(op, op_type)
+    build = op[op_type]
     call: Call = build(x, axis=attr("axis"), keepdims=attr("keepdims"), select_last_index=1)
     return call
 
@@ -28,10 +27,11 @@ def counted_from_the_back(m: Match, x: Value, axis: int, keepdims: int, op_type:
     if not isinstance(extent, int):
         return m.no("the extent of axis {} of {} is not known", axis, x)
     backwards = m.op.Slice(x, *(m.constant([number], DType.int64) for number in (-1, FIRST, axis, -1)))
-    index = getattr(m.op, op_type)(backwards, axis=axis, keepdims=keepdims)
+    index = m.op[op_type](backwards, axis=axis, keepdims=keepdims)
     return m.op.Sub(m.constant(extent - 1, DType.int64), index)
 
 
+# Integers: of floats a NaN may be the greatest, from either side.
 @rule(last_index("ArgMax"), dtype=INTEGERS)
 def arg_max_last(m: Match, x: Value, axis: int, keepdims: int) -> Value | Declined:
     """ArgMax<select_last_index = 1>(x)  ->  extent - 1 - ArgMax(Slice(x, backwards))"""

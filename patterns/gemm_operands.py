@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from graphopt.ir import Node, Value
-from graphopt.match import FLOATING, Call, Declined, Match, any_of, attr, const, op, opt, rule, tensor
+from graphopt.match import FLOATING, Call, Declined, Match, Operand, any_of, attr, const, op, opt, rule, tensor
 from graphopt.patterns.convolution import scaled, shifted
 from graphopt.patterns.normalization import normalized, weights_and_bias
 
@@ -17,7 +17,7 @@ weights, bias, k = const("w", dtype=FLOATING, rank=2), opt(const("bias", shape=(
 weighted = op.Gemm(x, weights, bias, beta=attr("beta"), transB=attr("turned")).named("gemm")
 
 
-def transposed(value: Any) -> Call:
+def transposed(value: Operand) -> Call:
     """The pattern of a Transpose."""
     return op.Transpose(value, perm=attr("perm"))
 

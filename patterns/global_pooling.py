@@ -62,8 +62,7 @@ def reduced(m: Match, x: Value, op_type: str) -> Value | Declined:
     """A reduction along all axes from the third on."""
     if x.rank is None or x.rank < 3:
         return m.no("{} is {}: not known to have an axis after the second", x, x.type)
-    result: Value = getattr(m.op, op_type)(x, from_third_on(m, x.rank), keepdims=1)
-    return result
+    return m.op[op_type](x, from_third_on(m, x.rank), keepdims=1)
 
 
 def from_third_on(m: Match, rank: int) -> Value:

@@ -156,8 +156,7 @@ def written_out(m: Match, x: Value, operator: str) -> Value | Declined:
     if isinstance(by, Declined):
         return by
     # -1 where it says the same: it is the default
-    built: Value = getattr(m.op, operator)(x, by, axis=-1 if axis + 1 == x.rank else axis, epsilon=epsilon)
-    return built
+    return m.op[operator](x, by, axis=-1 if axis + 1 == x.rank else axis, epsilon=epsilon)
 
 
 def narrow(m: Match, norm: Node, x: Value, to: int) -> Value | Declined:
@@ -173,13 +172,11 @@ def narrow(m: Match, norm: Node, x: Value, to: int) -> Value | Declined:
     by = ones(m, x, axis)
     if isinstance(by, Declined):
         return by
-    built: Value = getattr(m.op, norm.op)(x, by, **norm.attributes)
-    return built
+    return m.op[norm.op](x, by, **norm.attributes)
 
 
 def scaled(m: Match, norm: Node, x: Value, unit: Value, scale: Value) -> Value | Declined:
     """The same operator with another scale."""
     if scale.type is None or scale.type != unit.type:
         return m.no("{} is {}, the normalized axes are {}", scale, scale.type or "of unknown type", unit.type)
-    built: Value = getattr(m.op, norm.op)(x, scale, **norm.attributes)
-    return built
+    return m.op[norm.op](x, scale, **norm.attributes)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from graphopt.ir import DType, Node, Value
-from graphopt.match import FLOATING, NUMERIC, Declined, Match, any_of, op, rule, tensor
+from graphopt.match import INTEGERS, Call, Declined, Match, Operand, any_of, op, rule, tensor
 from graphopt.patterns.cast import holds
-
-INTEGERS: Final = NUMERIC - FLOATING
 
 a, b, c = tensor("a"), tensor("b"), tensor("c")
 OPPOSITE: Final = {
@@ -19,9 +17,9 @@ COMPARED: Final = (*OPPOSITE, "Equal")
 COMPARABLE: Final = frozenset({DType.float32, DType.float64, DType.int32, DType.int64})
 
 
-def compared(name: str, one: Any, other: Any) -> Any:
+def compared(name: str, one: Operand, other: Operand) -> Call:
     """The pattern of a comparison."""
-    return getattr(op, name)(one, other)
+    return op[name](one, other)
 
 
 @rule(op.Where(op.Not(c).kept(), a, b), keeps_type=True, exactness="rounding")
@@ -36,9 +34,7 @@ integers = tensor("a", dtype=INTEGERS)
 @rule(any_of(*(op.Not(compared(name, integers, b).named("compare")) for name in OPPOSITE)), keeps_type=True)
 def not_compare(m: Match, compare: Node, a: Value, b: Value) -> Value:
     """Not(Less(a, b))  ->  GreaterOrEqual(a, b)       Greater, LessOrEqual and GreaterOrEqual likewise; integers: of a NaN all are false"""
-    build: Any = getattr(m.op, OPPOSITE[compare.op])
-    made: Value = build(a, b)
-    return made
+    return m.op[OPPOSITE[compare.op]](a, b)
 
 
 @rule(any_of(op.And(op.Not(a), op.Not(b)), op.Or(op.Not(a), op.Not(b))), keeps_type=True)
@@ -74,6 +70,4 @@ def compare_of_casts(m: Match, a: Value, b: Value) -> Value | Declined:
     wide = None if to is None else to.dtype
     if wide is None or not holds(wide, one):
         return m.no("{} does not hold every {}", wide or "an unknown type", one)
-    build: Any = getattr(m.op, m.root.op_type)
-    made: Value = build(a, b)
-    return made
+    return m.op[m.root.op_type](a, b)

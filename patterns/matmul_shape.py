@@ -14,8 +14,8 @@ from graphopt.patterns.shape_arguments import is_positive
 
 SLICING: Final = 15  # from this opset on a Shape may leave dimensions out, and before the one before it no Reshape takes 0 for 0
 ZEROS: Final = 14
-# An Add goes over the whole result once more. Of shallower products that costs more than two Reshapes (8 to 11 % at 128, nothing at 768:
-# onnxruntime on a CPU).
+# An Add goes over the whole result once more. Beside products at least as deep as this that does not matter; of shallower ones two
+# Reshapes are the cheaper choice.
 DEEP: Final = 512
 
 x, w, s = tensor("x"), tensor("w", rank=2), tensor("s")
@@ -54,7 +54,7 @@ def rows_gemm_to_matmul_add(
     shallower product costs more than two Reshapes. w may be given as (M, K) if it is a constant that nothing else reads: then it is
     stored the other way round.
     """
-    if why := is_unlike_rows(m, gemm, x):
+    if why := unlike_rows(m, gemm, x):
         return m.no(why, x, gemm, m.root)
     y = m.root.output
     if c is not None and (beta != 1 or y.rank != x.rank):
@@ -63,7 +63,7 @@ def rows_gemm_to_matmul_add(
         return m.no("{} is {}, which may differ from row to row", c, c.type)
     if c is not None and not at_least(x.shape[-1] if x.shape else None, DEEP):
         return m.no("with {} columns {} costs less as a term of the Gemm than as an Add", x.shape[-1] if x.shape else "?", c)
-    if turned and (w.const is None or sum(w.users.values()) > 1):
+    if turned and (w.const is None or w.uses > 1):
         return m.no("{} is transposed, and no constant that nothing else reads", w)
     product = m.op.MatMul(x, m.op.Transpose(w, perm=(1, 0)) if turned else w)
     if c is not None:
@@ -91,13 +91,13 @@ def rows_matmul_to_matmul(m: Match, matmul: Node, x: Value, w: Value, s: Value, 
 
     x: (..., K)  r: into (rows, K)  w: (K, M)  s: into (..., M), or into (..., M / L, L).
     """
-    if why := is_unlike_rows(m, matmul, x):
+    if why := unlike_rows(m, matmul, x):
         return m.no(why, x, matmul, m.root)
     product = m.op.MatMul(x, w)
     return product if m.root.output.rank == x.rank else m.op.Reshape(product, s, allowzero=allowzero or None)
 
 
-def is_unlike_rows(m: Match, product: Node, x: Value) -> str:
+def unlike_rows(m: Match, product: Node, x: Value) -> str:
     """Why a product is not that of the last axis of x, with the other axes put back after it; empty when it is."""
     between = product.inputs[0]
     taken, given, result = None if between is None else between.shape, x.shape, m.root.output.shape

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-
 import numpy as np
 
 from graphopt.ir import Value
 from graphopt.match import FLOATING, NUMERIC, Declined, Match, any_of, const, op, rule, tensor
 from graphopt.patterns.neutral import unless_wider
+from graphopt.patterns.noop import MOST_READ
 from graphopt.patterns.zero import is_zero
 
-MOST_READ: Final = 1 << 16  # bytes of a constant that is negated
 a, b, c = tensor("a"), tensor("b"), const("c")
 
 
@@ -65,6 +63,5 @@ def negated_factor(m: Match, a: Value, c: Value) -> Value | Declined:
     if held is None or held.nbytes > MOST_READ or a.const is not None:
         return m.no("{} is {}: more than is computed here", c, c.type)
     is_product = any(node.op == "Mul" for node in m.nodes)
-    build: Any = m.op.Mul if is_product else m.op.Div
-    made: Value = build(a, m.constant(np.negative(held.numpy()), held.dtype, name=c.name))
-    return made
+    build = m.op.Mul if is_product else m.op.Div
+    return build(a, m.constant(np.negative(held.numpy()), held.dtype, name=c.name))

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from graphopt.ir import Value
 from graphopt.ir.tensor import Array
-from graphopt.match import FLOATING, NUMERIC, Declined, Match, any_of, const, op, rule, tensor
+from graphopt.match import FLOATING, INTEGERS, NUMERIC, Declined, Match, any_of, const, op, rule, tensor
 from graphopt.match.conditions import broadcasts_into
 from graphopt.patterns.noop import all_one, all_zero
-
-INTEGERS: Final = NUMERIC - FLOATING
 
 x = tensor("x")
 

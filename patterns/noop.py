@@ -12,6 +12,7 @@ from graphopt.match import Declined, Match, attr, const, op, opt, rest, rule, te
 
 # Exporters write "to the end" as the largest number of either width; no dimension comes near the smaller one.
 TO_THE_END: Final = 2**31 - 1
+MOST_READ: Final = 1 << 16  # bytes of a constant whose elements a rule looks into, or makes others of
 
 x = tensor("x")
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphopt.ir import DType, Node, Tensor, Value
-from graphopt.match import FLOATING, Declined, Match, attr, const, op, opt, rule, tensor
+from graphopt.match import FLOATING, Call, Declined, Match, Operand, attr, const, op, opt, rule, tensor
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 UNIT: Final = {DType.float16: 2.0**-10, DType.bfloat16: 2.0**-7, DType.float32: 2.0**-23, DType.float64: 2.0**-52}  # in the last place
@@ -24,7 +24,7 @@ x, w, b = tensor("x"), const("w", dtype=FLOATING), opt(const("b", shape=("C",)))
 scale, shift, mean, var = (const(name, shape=("C",)) for name in ("scale", "shift", "mean", "var"))
 
 
-def normalized(conv: Any) -> Any:
+def normalized(conv: Operand) -> Call:
     """The pattern of a BatchNormalization in inference."""
     return op.BatchNormalization(conv, scale, shift, mean, var, epsilon=attr("epsilon"), training_mode=0).named("bn")
 
@@ -66,7 +66,7 @@ def weights_and_bias(m: Match, bn: Node, w: Value, b: Value | None, groups: int 
     bias = None if b is None else tensor_of(b)
     if any(held is not None and held.dtype != weights.dtype for held in (*parameters, bias)):
         return m.no("{} is {}, not all of the other constants are", w, weights.dtype)
-    if sum(w.users.values()) > 1 and weights.nbytes > MOST_COPIED:
+    if w.uses > 1 and weights.nbytes > MOST_COPIED:
         return m.no("{} is read elsewhere too, a copy would add {} bytes", w, weights.nbytes)
     scale, shift, mean, var = map(elements, parameters)
     factor, term = factor_and_term(scale, shift, mean, var, 0.0 if bias is None else elements(bias), epsilon)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
 from graphopt.ir import Node, Value
 from graphopt.ir.tensor import Array
-from graphopt.match import FLOATING, Declined, Match, attr, const, op, opt, rule, tensor
+from graphopt.match import FLOATING, Declined, Match, Pattern, attr, const, op, opt, rule, tensor
 from graphopt.patterns.noop import numbers
 from graphopt.patterns.shape_arguments import is_positive
 from graphopt.patterns.sign import is_nonnegative
@@ -31,7 +31,7 @@ def is_least(array: Array) -> bool:
     return bool(np.all(array == least))
 
 
-def padded(where: Callable[[Array], bool] | None) -> Any:
+def padded(where: Callable[[Array], bool] | None) -> Pattern:
     """The pattern of a Pad, with constant amounts of a constant."""
     return op.Pad(x, const("pads"), opt(const("value", where=where)), opt(const("axes")), mode="constant")
 
@@ -100,7 +100,7 @@ def pad_averagepool_to_averagepool(m: Match, pool: Node, x: Value, counted: int,
     """
     if not counted and any(own or ()):
         return m.no("the pool has pads of its own and does not count them")
-    attributes = with_pads(m, pool) if (why := is_wide(m, x)) is None else m.no(why, x)
+    attributes = with_pads(m, pool) if (why := wide_windows(m, x)) is None else m.no(why, x)
     return attributes if isinstance(attributes, Declined) else m.op.AveragePool(x, **{**attributes, "count_include_pad": 1})
 
 
@@ -116,7 +116,7 @@ def pad_maxpool_to_maxpool(m: Match, pool: Node, x: Value, value: Value | None) 
     """
     if value is None and not (x.dtype is not None and x.dtype.name.startswith("uint")):
         return m.no("{} is padded with 0, and {} has numbers below", x, x.dtype or "an unknown type")
-    attributes = with_pads(m, pool) if (why := is_wide(m, x)) is None else m.no(why, x)
+    attributes = with_pads(m, pool) if (why := wide_windows(m, x)) is None else m.no(why, x)
     return attributes if isinstance(attributes, Declined) else m.op.MaxPool(x, **attributes)
 
 
@@ -134,7 +134,7 @@ def zero_pad_maxpool_to_maxpool(m: Match, pool: Node, x: Value) -> Value | Decli
     """
     if not is_nonnegative(x):
         return m.no("{} may hold numbers below 0", x)
-    attributes = with_pads(m, pool) if (why := is_wide(m, x)) is None else m.no(why, x)
+    attributes = with_pads(m, pool) if (why := wide_windows(m, x)) is None else m.no(why, x)
     return attributes if isinstance(attributes, Declined) else m.op.MaxPool(x, **attributes)
 
 
@@ -155,10 +155,10 @@ def with_pads(m: Match, node: Node) -> dict[str, object] | Declined:
     total = tuple(more + here for more, here in zip((*starts[2:], *ends[2:]), present, strict=True))
     if "kernel" in m.bindings and any(amount >= extent for amount, extent in zip(total, m.bindings["kernel"] * 2, strict=True)):
         return m.no("pads {} are not less than the window {}", total, m.bindings["kernel"])
-    return {**{name: value for name, value in node.attributes.items() if name != "auto_pad"}, "pads": total}
+    return {**node.attributes_without("auto_pad"), "pads": total}
 
 
-def is_wide(m: Match, x: Value) -> str | None:
+def wide_windows(m: Match, x: Value) -> str | None:
     """Why some window of a pool may hold nothing but padding, or be another than it seems; None when all is well."""
     if any(step != 1 for step in m.bindings["dilations"] or ()):
         return "the windows over {} have gaps"

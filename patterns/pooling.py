@@ -9,4 +9,4 @@ from graphopt.match import Match, op, rule, tensor
 @rule(op.MaxPool(tensor("x"), storage_order=1).named("pool"), keeps_type=True, exactness="approximate")
 def pool_without_order(m: Match, x: Value, pool: Node) -> Value:
     """MaxPool<storage_order = 1>(x)  ->  MaxPool(x)           the order concerns the second output, which nobody reads"""
-    return m.op.MaxPool(x, **{name: value for name, value in pool.attributes.items() if name != "storage_order"})
+    return m.op.MaxPool(x, **pool.attributes_without("storage_order"))

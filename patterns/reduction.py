@@ -7,15 +7,13 @@ from typing import Final
 import numpy as np
 
 from graphopt.ir import DType, Value
-from graphopt.match import FLOATING, NUMERIC, Call, Declined, Match, any_of, attr, op, opt, rule, tensor
+from graphopt.match import INTEGERS, Call, Declined, Match, any_of, attr, op, opt, rule, tensor
 from graphopt.patterns.noop import dimension, numbers
-
-INTEGERS: Final = NUMERIC - FLOATING
 
 
 def reduction(op_type: str, noop_with_empty_axes: int) -> Call:
     """The pattern of a reduction."""
-    build = getattr(op, op_type)
+    build = op[op_type]
     call: Call = build(
         tensor("x"), opt(tensor("axes")), keepdims=attr("keepdims"), noop_with_empty_axes=noop_with_empty_axes
     )

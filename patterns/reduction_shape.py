@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from graphopt.ir import Node, Shape, Value
-from graphopt.match import FLOATING, Call, Declined, Match, any_of, attr, const, op, opt, rule, tensor
+from graphopt.match import FLOATING, INTEGERS, Call, Declined, Match, any_of, attr, const, op, opt, rule, tensor
 from graphopt.patterns.noop import numbers
-from graphopt.patterns.reduction import INTEGERS
 from graphopt.patterns.reshape import counted, moved
 from graphopt.patterns.reshape_family import reshapings
 from graphopt.patterns.shape_arguments import is_positive
@@ -28,7 +27,7 @@ def is_flag(keepdims: int) -> bool:
 
 def reduced(op_type: str) -> Call:
     """The pattern of a reduction of x, of whatever axes."""
-    build: Any = getattr(op, op_type)
+    build = op[op_type]
     call: Call
     if op_type in POSITION:
         call = build(x, axis=attr("axis"), keepdims=attr("keepdims", is_flag), select_last_index=attr("last"))
@@ -73,7 +72,7 @@ def reduce_in_other_shape(
         is_opposite = m.root.op_type == ("Squeeze" if keepdims else "Unsqueeze")
         if not is_opposite or not are_same_axes(along, given, rank):
             return m.no("axes {} reduced with keepdims {}, and then not the shape of keepdims {}", along, keepdims, 1 - keepdims)
-    build: Any = getattr(m.op, reduce.op_type)
+    build = m.op[reduce.op_type]
     result: Value
     if axis is not None:
         result = build(x, axis=axis, keepdims=1 - keepdims, select_last_index=last or None)
@@ -99,7 +98,7 @@ def other_shape(shape: Shape | None, axes: tuple[int, ...], keepdims: int) -> Sh
 
 def reduced_twice(op_type: str) -> Call:
     """The pattern of a reduction of a reduction of the same kind."""
-    build: Any = getattr(op, op_type)
+    build = op[op_type]
     first: Call = build(x, const("first"), keepdims=attr("between", is_flag))
     call: Call = build(first, const("then"), keepdims=attr("keepdims", is_flag))
     return call
@@ -144,6 +143,4 @@ def reduced_at_once(m: Match, x: Value, first: Value, then: Value, between: int,
         axes = [axis - rank for axis in axes]  # without elements these come out as in two steps, see counts_right
     elif not counts_right(m, x, inner + outer):
         return m.no("axes {} and {} count from either end, and {} may be empty", inner, outer, x)
-    build: Any = getattr(m.op, m.root.op_type)
-    result: Value = build(x, m.constant(np.array(axes, np.int64), name="axes"), keepdims=keepdims)
-    return result
+    return m.op[m.root.op_type](x, m.constant(np.array(axes, np.int64), name="axes"), keepdims=keepdims)

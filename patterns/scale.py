@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, final
+from typing import Final, final
 
 import numpy as np
 
@@ -34,7 +34,7 @@ def matmul_div_to_matmul(m: Match, x: Value, w: Value, b: Value | None, c: Value
     return scaled(m, x, w, b, c, np.divide)
 
 
-def scaled(m: Match, x: Value, w: Value, b: Value | None, c: Value, operation: Any) -> Value | Declined:
+def scaled(m: Match, x: Value, w: Value, b: Value | None, c: Value, operation: np.ufunc) -> Value | Declined:
     """The product with the weights, and the term, that hold the factor."""
     factor = c.const
     if factor is None or factor.size != 1 or len(factor.shape) > 1 or x.const is not None:
@@ -42,7 +42,7 @@ def scaled(m: Match, x: Value, w: Value, b: Value | None, c: Value, operation: A
     size = abs(float(factor.numpy().astype(np.float64).reshape(-1)[0]))
     if not SMALLEST <= (size if operation is np.multiply else 1 / size if size else 0.0) <= 1:
         return m.no("{} would make weights bigger, or much smaller", c)
-    if sum(w.users.values()) > 1:
+    if w.uses > 1:
         return m.no("{} is read elsewhere too", w)
     weights, term = lazily(w, factor, operation), None if b is None else lazily(b, factor, operation)
     if weights is None or (b is not None and term is None) or weights.dtype != factor.dtype or len(weights.shape) < 2:
@@ -51,7 +51,7 @@ def scaled(m: Match, x: Value, w: Value, b: Value | None, c: Value, operation: A
     return result if b is None or term is None else m.op.Add(result, m.constant(term, name=b.name))
 
 
-def lazily(value: Value, factor: Tensor, operation: Any) -> Tensor | None:
+def lazily(value: Value, factor: Tensor, operation: np.ufunc) -> Tensor | None:
     """A constant with a factor, computed when somebody asks for it; None when the two are not of one type."""
     held = value.const
     if held is None or held.dtype != factor.dtype:
@@ -68,7 +68,7 @@ class Scaled:
 
     __slots__ = ("_factor", "_operation", "_source", "nbytes")
 
-    def __init__(self, source: Tensor, factor: Tensor, operation: Any) -> None:
+    def __init__(self, source: Tensor, factor: Tensor, operation: np.ufunc) -> None:
         self.nbytes, self._source, self._factor, self._operation = source.nbytes, source, factor, operation
 
     def view(self) -> memoryview:

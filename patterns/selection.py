@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-
 from graphopt.ir import DType, Value
 from graphopt.match import Declined, Match, any_of, op, rule, tensor
 from graphopt.patterns.neutral import unless_wider
-from graphopt.patterns.noop import same_shape
+from graphopt.patterns.noop import MOST_READ, same_shape
 from graphopt.schema import facts
-
-MOST_READ: Final = 1 << 16  # bytes of a condition that is looked into
 
 x, y, c = tensor("x"), tensor("y"), tensor("c")
 
@@ -70,9 +66,8 @@ def where_true(m: Match, c: Value, k: Value, x: Value | None, y: Value | None) -
     other = y if x is None else x
     if other is None or all(isinstance(unless_wider(m, value, k), Declined) for value in (c, other)):
         return m.no("{} may be broadcast to the shape of {}", other, k.type)
-    build: Any = m.op.Or if x is None else m.op.And
-    made: Value = build(c, other)
-    return made
+    build = m.op.Or if x is None else m.op.And
+    return build(c, other)
 
 
 @rule(any_of(op.Where(c, yes, tensor("j", where=is_false)), op.Where(c, no, tensor("j", where=is_true))), dtype=DType.bool, keeps_type=True)

@@ -8,6 +8,7 @@ import numpy as np
 
 from graphopt.ir import Node, Value
 from graphopt.match import FLOATING
+from graphopt.patterns.noop import MOST_READ
 from graphopt.schema.spelling import has_neutral_form, neutral_inputs
 
 NEVER_NEGATIVE: Final = frozenset({
@@ -18,7 +19,6 @@ KEEPING_SIGN: Final = frozenset({
     "AveragePool", "Expand", "Flatten", "Gather", "GlobalAveragePool", "Identity", "ReduceMean", "ReduceMin", "ReduceSum",
     "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze",
 })  # fmt: skip
-MOST_READ: Final = 1 << 12  # bytes of a constant that is looked into
 DEEPEST: Final = 5  # operators that are looked through; a variance and its epsilon are four
 
 

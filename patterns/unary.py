@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from graphopt.ir import DType, Node, Value
-from graphopt.match import FLOATING, NUMERIC, Match, any_of, op, rule, tensor
+from graphopt.match import INTEGERS, Call, Match, Operand, any_of, op, rule, tensor
 from graphopt.patterns.sign import is_nonnegative
 
 x = tensor("x")
-INTEGERS: Final = NUMERIC - FLOATING
 IDEMPOTENT: Final = ("Abs", "Ceil", "Floor", "Relu", "Round", "Sign")
 ROUNDING: Final = ("Ceil", "Floor", "Round")
 
 
-def of(op_type: str, operand: Any) -> Any:
+def of(op_type: str, operand: Operand) -> Call:
     """The pattern of an operator applied to an operand."""
-    return getattr(op, op_type)(operand)
+    return op[op_type](operand)
 
 
-def inner(op_type: str) -> Any:
+def inner(op_type: str) -> Call:
     """The pattern of an operator that stays where it is, bound to "inner"."""
     return of(op_type, x).kept().named("inner")
 

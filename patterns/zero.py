@@ -9,9 +9,9 @@ import numpy as np
 from graphopt.ir import Tensor, Value
 from graphopt.match import Declined, Match, any_of, attr, op, opt, rule, tensor
 from graphopt.patterns.neutral import all_positive_zero
+from graphopt.patterns.noop import MOST_READ
 from graphopt.schema.spelling import has_neutral_form
 
-MOST_READ: Final = 1 << 16  # bytes of a constant that is looked into
 MOVING: Final = frozenset({"Expand", "Gather", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"})
 DEEPEST: Final = 5  # operators that are looked through
 
@@ -50,7 +50,7 @@ def gemm_without_bias(m: Match, x: Value, w: Value, beta: float) -> Value | Decl
     """Gemm(x, w, 0)  ->  Gemm(x, w)                   since opset 11                    rounding: of -0 either zero may come"""
     if not np.isfinite(beta):
         return m.no("beta is {}", beta)
-    kept = {name: value for name, value in m.root.attributes.items() if name != "beta"}
+    kept = m.root.attributes_without("beta")
     return m.op.Gemm(x, w, **kept)
 
 

@@ -68,6 +68,11 @@ class Value:
         return None if shape is None else len(shape)
 
     @property
+    def uses(self) -> int:
+        """In how many slots it is read."""
+        return sum(self.users.values())
+
+    @property
     def scope(self) -> Graph | None:
         """The graph in which this value is made; None while its node is in no graph."""
         return self.graph if self.producer is None else self.producer.graph
@@ -166,6 +171,10 @@ class Node:
         """What the attribute holds, `default` when it is absent or refers to an attribute of the enclosing function."""
         found = self.attributes.get(name)
         return default if found is None or found.value is None else found.value
+
+    def attributes_without(self, *names: str) -> dict[str, Attribute]:
+        """The attributes but those of these names."""
+        return {name: attribute for name, attribute in self.attributes.items() if name not in names}
 
     @property
     def subgraphs(self) -> tuple[Graph, ...]:

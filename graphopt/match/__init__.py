@@ -5,6 +5,7 @@
 
 from graphopt.match.language import (
     FLOATING,
+    INTEGERS,
     NUMERIC,
     AnyOf,
     AttributePattern,
@@ -12,6 +13,7 @@ from graphopt.match.language import (
     Chain,
     Each,
     Leaf,
+    Operand,
     Optional,
     Pattern,
     Rest,
@@ -33,7 +35,9 @@ from graphopt.match.rule import Declined, Exactness, Outcome, Rule, RuleError, r
 
 __all__ = [
     "FLOATING",
+    "INTEGERS",
     "NUMERIC",
+    "Operand",
     "AnyOf",
     "AttributePattern",
     "Builder",

@@ -22,9 +22,8 @@ Literal: TypeAlias = "bool | int | float"
 DTypes: TypeAlias = "DType | str | Iterable[DType | str]"
 
 FLOATING = frozenset({DType.float16, DType.bfloat16, DType.float32, DType.float64})
-NUMERIC = FLOATING | frozenset(
-    {DType.int8, DType.int16, DType.int32, DType.int64, DType.uint8, DType.uint16, DType.uint32, DType.uint64}
-)
+INTEGERS = frozenset({DType.int8, DType.int16, DType.int32, DType.int64, DType.uint8, DType.uint16, DType.uint32, DType.uint64})
+NUMERIC = FLOATING | INTEGERS
 
 
 class Pattern:
@@ -209,6 +208,11 @@ class Operators:
             return Call(op_type, tuple(map(pattern_of, inputs)), given, self._domain)
 
         return call
+
+    def __getitem__(self, op_type: str) -> Callable[..., Call]:
+        """The same by a name that is computed: `op["Add"](x, y)`."""
+        found: Callable[..., Call] = getattr(self, op_type)
+        return found
 
 
 op = Operators()

@@ -103,6 +103,11 @@ class Builder:
 
         return build
 
+    def __getitem__(self, op_type: str) -> Build:
+        """The same by a name that is computed: `m.op["Add"](x, y)`."""
+        found: Build = getattr(self, op_type)
+        return found
+
 
 class Build(Protocol):
     """Builds a call of one operator."""
