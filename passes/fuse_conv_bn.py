@@ -18,7 +18,7 @@ class FuseConvBn(RulePass):
     After:   y = Conv(x, w * k, (b - mean) * k + shift)          k = scale / sqrt(var + epsilon)
     Keeps:   BatchNormalization in training; weights that are not constant, or quantized, or over 64 KiB and read elsewhere too (they
              would be stored twice); cases where the new weights overflow or lose precision. Rounding: the weights are computed in
-             float64 and rounded once.
+             float64 and rounded once. A product that overflowed before it was scaled need not overflow any more.
     """
 
     name: ClassVar[str] = "fuse-conv-bn"

@@ -23,6 +23,7 @@ class FuseConvScale(RulePass):
     After:   y = Conv(x, w * k, b * k + c)
     Keeps:   operands that differ along other axes; weights that are not constant, or over 64 KiB and read elsewhere too; cases where the
              new weights overflow or lose precision. Rounding: the weights are computed in float64 and rounded once.
+             A product that overflowed before it was scaled need not overflow any more.
     """
 
     name: ClassVar[str] = "fuse-conv-scale"

@@ -24,7 +24,7 @@ class FuseGemmScale(RulePass):
     After:   y = Gemm(x, w * k, (b - mean) * k + shift)            k = scale / sqrt(var + epsilon)
     Keeps:   BatchNormalization in training, or of a product of stacks; for factors: weights that are not constant, or over 64 KiB and
              read elsewhere too; cases where the new weights overflow or lose precision. Rounding: the weights are computed in float64 and
-             rounded once.
+             rounded once. A product that overflowed before it was scaled need not overflow any more.
     """
 
     name: ClassVar[str] = "fuse-gemm-scale"

@@ -24,7 +24,7 @@ class FuseLayerNorm(RulePass):
     After:   y = LayerNormalization<epsilon>(x, scale, bias)
     Keeps:   means along other axes than the last ones; normalized axes of unknown extent; a scale or bias of another shape than theirs;
              float64, and float16 that is not cast to float before it is squared; models below opset 17. Rounding: the variance, and what
-             is scaled by it, in another order.
+             is scaled by it, in another order, which loses more digits the further the mean lies from 0, as the steps do too.
     """
 
     name: ClassVar[str] = "fuse-layer-norm"

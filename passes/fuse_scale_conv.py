@@ -18,7 +18,8 @@ class FuseScaleConv(RulePass):
     After:   y = Conv(x, w * k, b)
     Keeps:   operands that differ along other axes; terms before a Conv that pads; factors of a product, which may be an activation
              function's; weights that are not constant, or over 64 KiB and read elsewhere too; cases where the new weights overflow or lose
-             precision. Rounding: the weights are computed in float64 and rounded once.
+             precision. Rounding: the weights are computed in float64 and rounded once. A product that overflowed
+             before it was weighted need not overflow any more.
     """
 
     name: ClassVar[str] = "fuse-scale-conv"
