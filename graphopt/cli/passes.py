@@ -17,20 +17,22 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="List the passes, or say what one does.", add_help_option=False)
+@click.argument("names", metavar="[PASS]...", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the options of each pass.")
 @click.option("-h", "--help", "about", metavar="[PASS]", is_flag=False, flag_value="", default=None, help="Show this, or what a pass does.")
 @plugin_option
 @click.pass_context
-def passes(context: click.Context, as_json: bool, about: str | None, plugins: tuple[str, ...]) -> None:
-    """List the passes, in the order in which the levels run them."""
+def passes(context: click.Context, names: tuple[str, ...], as_json: bool, about: str | None, plugins: tuple[str, ...]) -> None:
+    """List the passes, in the order in which the levels run them; or say what some do, by our names or other tools'."""
     if about == "":
         click.echo(context.get_help())
         return
     registry = registry_of(plugins)
-    if about is not None:
-        click.echo(page_about(registry, about))
+    wanted = (*names, about) if about is not None else names
+    if wanted and not as_json:
+        click.echo("\n\n".join(page_about(registry, name) for name in wanted))
         return
-    found = [describe(registry, name) for name in in_order(registry)]
+    found = [describe(registry, name) for name in (registry.in_our_words(wanted) if wanted else in_order(registry))]
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
     elif found:

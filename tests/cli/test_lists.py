@@ -76,6 +76,12 @@ def test_the_page_about_a_pass(command: Command, capsys: Captured) -> None:
     assert page_about("fuse-relu", command, capsys).endswith("Rules: relu-relu\n\nOpsets: 7 and newer. Exactness: exact.\n")
     assert command("passes", "--help") == 0
     assert capsys.readouterr().out.startswith("Usage: graphopt passes [OPTIONS]")
+    assert command("passes", "take-all", "fuse-relu") == 0
+    assert capsys.readouterr().out == f"{page}\n{page_about('fuse-relu', command, capsys)}"
+    assert command("passes", "--json", "fuse-relu") == 0
+    assert [one["name"] for one in json.loads(capsys.readouterr().out)] == ["fuse-relu"]
+    assert command("passes", "take-al") == 2
+    assert "did you mean 'take-all'?" in capsys.readouterr().err
     assert command("passes", "--help", "take-al") == 2
     assert "did you mean 'take-all'?" in capsys.readouterr().err
 
