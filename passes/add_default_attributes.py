@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.ir import Attribute, Graph
@@ -10,7 +9,6 @@ from graphopt.pipeline.base import Context, Pass
 from graphopt.schema import facts
 
 
-@dataclass(frozen=True)
 class AddDefaultAttributes(Pass):
     """Write down every attribute that a node leaves to its default, for readers that know no defaults.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.ir import Graph, TensorType
@@ -10,7 +9,6 @@ from graphopt.ir.ports import add_graph_input
 from graphopt.pipeline.base import Context, Pass
 
 
-@dataclass(frozen=True)
 class AddInitializersToInputs(Pass):
     """List every initializer as an input too, so that callers may feed another value: for readers of IR version 3, and for retraining.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.ir import Graph, Node, Value
@@ -10,7 +9,6 @@ from graphopt.pipeline.base import Context, Pass
 from graphopt.schema import facts
 
 
-@dataclass(frozen=True)
 class CaptureLoopInvariants(Pass):
     """Let the body of a Loop read what no round changes from outside, where it may be a constant or have a known shape.
 

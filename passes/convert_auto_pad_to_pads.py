@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.auto_pad import same_conv_to_pads, same_convtranspose_to_
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class ConvertAutoPadToPads(RulePass):
     """Write down how much a convolution or pooling pads, where it says SAME_UPPER, SAME_LOWER, VALID or the output's shape.
 

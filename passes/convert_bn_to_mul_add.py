@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.channel_affine import bn_to_mul_add
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class ConvertBnToMulAdd(RulePass):
     """Multiply and add per channel instead of a BatchNormalization.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.decomposition_indexing import conv_padding_to_pad
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class ConvertConvPaddingToPad(RulePass):
     """Pad before a convolution instead of in it.
 

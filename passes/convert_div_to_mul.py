@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.conversion import div_to_mul
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class ConvertDivToMul(RulePass):
     """Say the quotient by powers of 2 as a product with their inverse.
 

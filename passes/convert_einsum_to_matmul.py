@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.einsum import einsum_to_matmul
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class ConvertEinsumToMatmul(RulePass):
     """Make a MatMul of an Einsum that is a product of matrices or of stacks of them, with Transposes where axes have to change places.
 

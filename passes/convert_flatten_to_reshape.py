@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.reshape_family import flatten_to_reshape
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class ConvertFlattenToReshape(RulePass):
     """Spell Flatten as Reshape, for targets that have only the one.
 

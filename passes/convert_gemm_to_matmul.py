@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.matmul_shape import rows_gemm_to_matmul_add, rows_matmul_
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class ConvertGemmToMatmul(RulePass):
     """Multiply a stack as it is, where it is made rows, multiplied by one matrix, and made a stack again.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.global_pooling import globalaveragepool_to_reducemean, gl
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class ConvertGlobalPoolToReduce(RulePass):
     """Reduce along all axes from the third on instead of pooling globally.
 

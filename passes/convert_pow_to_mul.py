@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.power import pow_to_mul
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class ConvertPowToMul(RulePass):
     """Say powers of 2, 3 and -1 as Mul and Reciprocal.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.power import pow_to_sqrt
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class ConvertPowToSqrt(RulePass):
     """Say the power of 0.5 as Sqrt, of what is never negative.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.global_pooling import reducemean_to_globalaveragepool
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class ConvertReduceToGlobalPool(RulePass):
     """Pool globally instead of reducing along all axes from the third on.
 

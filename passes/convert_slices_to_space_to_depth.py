@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.depth import slices_to_space_to_depth
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class ConvertSlicesToSpaceToDepth(RulePass):
     """Make one SpaceToDepth of the Slices that take every so manieth pixel, and of the Concat that puts them side by side.
 

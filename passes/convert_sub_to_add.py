@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.conversion import sub_to_add
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class ConvertSubToAdd(RulePass):
     """Say the difference to a constant as a sum.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.variadic import sum_to_add, variadic_of_one
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class ConvertSumToAdd(RulePass):
     """Say the Sum of two as Add; remove Sum, Mean, Max and Min of one.
 

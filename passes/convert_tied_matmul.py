@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.matmul_shape import matmul_tied_to_gemm
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class ConvertTiedMatmul(RulePass):
     """Multiply by an embedding's table as it is stored, where it is transposed anew in each run.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.selection import where_to_logic
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class ConvertWhereToLogic(RulePass):
     """Say Where of conditions with And, Or and Not, for runtimes that select no bool.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.decomposition import gelu_tanh_to_parts, gelu_to_parts, h
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class DecomposeActivation(RulePass):
     """Write out HardSwish, Swish, Mish and Gelu.
 

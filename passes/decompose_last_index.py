@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.decomposition_indexing import arg_max_last, arg_min_last
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class DecomposeLastIndex(RulePass):
     """Find the last index of the greatest or smallest element as the first one from the back.
 

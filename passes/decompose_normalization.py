@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -15,7 +14,6 @@ from graphopt.patterns.decomposition_normalization import (
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class DecomposeNormalization(RulePass):
     """Write out LayerNormalization, RMSNormalization, InstanceNormalization and GroupNormalization.
 

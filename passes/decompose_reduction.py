@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -16,7 +15,6 @@ from graphopt.patterns.decomposition import (
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class DecomposeReduction(RulePass):
     """Write out ReduceL1, ReduceL2, ReduceLogSum, ReduceLogSumExp and ReduceSumSquare by ReduceSum.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.decomposition import log_softmax_to_parts, softmax_to_par
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class DecomposeSoftmax(RulePass):
     """Write out Softmax and LogSoftmax, the greatest element subtracted first.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.logic import compare_of_casts
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class EliminateCastBeforeCompare(RulePass):
     """Compare numbers as they are instead of casting both to a wider type first.
 

@@ -21,7 +21,6 @@ CAPTURING: Final = frozenset({"If", "Loop", "Scan"})
 MODAL: Final = frozenset({"BatchNormalization", "Dropout"})
 
 
-@dataclass(frozen=True)
 class EliminateCommonSubexpressions(Pass):
     """Compute once what is computed twice.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.ir import Graph, Node
@@ -10,7 +9,6 @@ from graphopt.pipeline.base import Context, Pass
 from graphopt.schema import facts
 
 
-@dataclass(frozen=True)
 class EliminateDeadNodes(Pass):
     """Remove nodes of which no output is read, and initializers that nobody reads.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.dropout import dropout_in_inference, dropout_of_nothing
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class EliminateDropout(RulePass):
     """Remove Dropout where nothing is dropped: not in training, or with ratio 0.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.broadcast import binary_of_expand, binary_of_filled
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class EliminateExpandBeforeBroadcast(RulePass):
     """Give an operator what an Expand, or a ConstantOfShape, makes bigger, when the operator broadcasts it to the same shape.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.neutral import and_true, not_not, plus_negative_zero, plu
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class EliminateNeutralOperand(RulePass):
     """Remove Mul and Div by 1, Add and Sub of 0, Pow to 1, And of true, Or and Xor of false, and Not of Not.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.noop import cast_like_same_type, cast_to_same_type
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class EliminateNoopCast(RulePass):
     """Remove Cast and CastLike to the type that their operand has.
 

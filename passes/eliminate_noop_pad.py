@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.noop import pad_with_nothing
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class EliminateNoopPad(RulePass):
     """Remove Pad that adds nothing and cuts nothing off.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.reduction import mean_of_one, reduction_of_nothing, reduc
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class EliminateNoopReduce(RulePass):
     """Remove ReduceSum, ReduceMean, ReduceMax, ReduceMin and ReduceProd along axes of extent 1; without keepdims a Squeeze is left.
 

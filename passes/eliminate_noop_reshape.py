@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.noop import reshape_to_own_shape, reshape_to_same_shape
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class EliminateNoopReshape(RulePass):
     """Remove Reshape to the shape that its operand provably has.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.noop import slice_of_all
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class EliminateNoopSlice(RulePass):
     """Remove Slice that takes everything, in order.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.noop import transpose_in_order, transpose_of_unit_axes
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class EliminateNoopTranspose(RulePass):
     """Remove Transpose that keeps the order of the axes; make it a Reshape when only axes of extent 1 move.
 

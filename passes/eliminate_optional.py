@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.ir import Graph
@@ -17,7 +16,6 @@ from graphopt.patterns.sequence import (
 from graphopt.pipeline.base import Context, RulePass
 
 
-@dataclass(frozen=True)
 class EliminateOptional(RulePass):
     """Read what an optional is made of, and know that it is there.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.pooling import pool_without_order
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class EliminatePoolOrder(RulePass):
     """Drop MaxPool's storage_order when nobody reads the indices that it orders.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.indexing import gather_of_all, gathernd_of_unsqueeze_to_g
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class EliminateRedundantIndex(RulePass):
     """Remove a Gather of everything and a ScatterND onto everything; make Gather of a GatherND with one index each.
 

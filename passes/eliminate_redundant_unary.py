@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.unary import absolute_of_nonnegative, rounded_integer, ro
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class EliminateRedundantUnary(RulePass):
     """Remove Relu, Abs, Ceil, Floor, Round and Sign after what leaves them nothing to do.
 

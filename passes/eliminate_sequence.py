@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.ir import Graph
@@ -19,7 +18,6 @@ from graphopt.patterns.sequence import (
 from graphopt.pipeline.base import Context, RulePass
 
 
-@dataclass(frozen=True)
 class EliminateSequence(RulePass):
     """Pass tensors on directly where a sequence is built and taken apart at known positions.
 

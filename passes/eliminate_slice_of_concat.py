@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.concat_parts import gather_of_concat, slice_of_concat, sp
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class EliminateSliceOfConcat(RulePass):
     """Take what a Slice, Split or Gather takes of a Concat from its operands.
 

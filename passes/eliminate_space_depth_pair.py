@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.depth import depth_to_space_to_depth, space_to_depth_to_s
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class EliminateSpaceDepthPair(RulePass):
     """Remove a DepthToSpace after a SpaceToDepth with blocks of the same size, and the other way round.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.concat_parts import concat_of_slices, concat_of_split
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class EliminateSplitConcatRoundtrip(RulePass):
     """Leave together what a Split or Slices part and a Concat joins again.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.squeeze import squeeze_unsqueeze, unsqueeze_squeeze
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class EliminateSqueezeUnsqueezePair(RulePass):
     """Remove a Squeeze after an Unsqueeze of the same axes, and the other way round.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.zero import conv_without_bias, gemm_without_bias
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class EliminateZeroBias(RulePass):
     """Leave out the bias of Conv, ConvTranspose and Gemm when it is 0.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.zero import lstm_from_zero, recurrence_from_zero
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class EliminateZeroState(RulePass):
     """Leave out the first states of LSTM, GRU and RNN when they are 0: so they begin without.
 

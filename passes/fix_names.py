@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.ir import Graph
 from graphopt.pipeline.base import Context, Pass
 
 
-@dataclass(frozen=True)
 class FixNames(Pass):
     """Give every node a name, and each a different one, over all graphs of the model.
 

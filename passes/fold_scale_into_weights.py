@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.scale import matmul_div_to_matmul, matmul_mul_to_matmul
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FoldScaleIntoWeights(RulePass):
     """Fold a factor after a MatMul with constant weights into the weights, and into the term that is added before it.
 

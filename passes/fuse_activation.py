@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -19,7 +18,6 @@ from graphopt.patterns.activation import (
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseActivation(RulePass):
     """Make one HardSigmoid, HardSwish, Mish, LeakyRelu or ThresholdedRelu of what exporters write out of them.
 

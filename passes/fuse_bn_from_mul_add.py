@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.channel_affine import mul_add_to_bn
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseBnFromMulAdd(RulePass):
     """Make a BatchNormalization of a factor and a term per channel, for runtimes that have it as one kernel.
 

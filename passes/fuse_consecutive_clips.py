@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.clip import clip_clip, clip_relu, clip_without_bounds, mi
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseConsecutiveClips(RulePass):
     """Bound once: Clip, Relu, Min and Max with constant bounds, one after another, become one Clip.
 

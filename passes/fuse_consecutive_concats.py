@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.concat import concat_of_concats
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseConsecutiveConcats(RulePass):
     """Join at once what is joined along one axis by two Concats.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -12,7 +11,6 @@ from graphopt.patterns.squeeze import squeeze_unsqueeze, unsqueeze_squeeze
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseConsecutiveReshapes(RulePass):
     """Make one of two operators that only say the shape anew.
 

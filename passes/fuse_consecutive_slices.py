@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.slice import slice_slice
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseConsecutiveSlices(RulePass):
     """Cut at once what two Slices cut one after the other.
 

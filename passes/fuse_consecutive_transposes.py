@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.transpose import transpose_back, transpose_transpose
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseConsecutiveTransposes(RulePass):
     """Make one Transpose of two, or none where the second undoes the first.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.normalization import conv_bn_to_conv, convtranspose_bn_to
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseConvBn(RulePass):
     """Fold BatchNormalization into the weights and bias of the Conv or ConvTranspose before it.
 

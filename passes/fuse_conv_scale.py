@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -15,7 +14,6 @@ from graphopt.patterns.convolution import (
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseConvScale(RulePass):
     """Fold a factor or a term per output channel into the weights and bias of the Conv or ConvTranspose before it.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.depth import pixels_to_depth_space
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseDepthToSpace(RulePass):
     """Shuffle pixels into channels or back by one operator.
 

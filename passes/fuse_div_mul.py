@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.division import times_inverse_root
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseDivMul(RulePass):
     """Divide by a square root instead of multiplying by its inverse.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.gather import squeeze_slice_to_gather, unsqueeze_gather
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseGatherUnsqueeze(RulePass):
     """Take one element along an axis by one Gather, with or without its axis.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.gelu import erf_gelu, tanh_gelu
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseGelu(RulePass):
     """Make one Gelu of what exporters write out of it, with the error function or with the tangent.
 

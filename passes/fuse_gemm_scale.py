@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -16,7 +15,6 @@ from graphopt.patterns.gemm_operands import (
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseGemmScale(RulePass):
     """Fold into a Gemm what is added to its result, and into its weights a factor per column or a BatchNormalization.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -16,7 +15,6 @@ from graphopt.patterns.gemm_operands import (
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseGemmTranspose(RulePass):
     """Let a Gemm read a matrix by columns, where it is transposed before or after the product.
 

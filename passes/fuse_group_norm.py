@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -14,7 +13,6 @@ from graphopt.patterns.channel_normalization import (
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseGroupNorm(RulePass):
     """Make one GroupNormalization of what exporters write instead: an InstanceNormalization between two Reshapes, scale and bias.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -14,7 +13,6 @@ from graphopt.patterns.channel_normalization import (
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseInstanceNorm(RulePass):
     """Make one InstanceNormalization of its written-out form, and take scale and bias per channel into it; into a GroupNormalization too.
 

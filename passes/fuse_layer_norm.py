@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -16,7 +15,6 @@ from graphopt.patterns.layer_normalization import (
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseLayerNorm(RulePass):
     """Make one LayerNormalization of its written-out form, and take scale, bias and the casts of half-precision models into it.
 

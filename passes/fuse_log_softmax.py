@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.softmax import log_softmax
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseLogSoftmax(RulePass):
     """Say Log(Softmax(x)) as LogSoftmax.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.gemm import matmul_add_to_gemm
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseMatmulAdd(RulePass):
     """Make one Gemm of the product of two matrices and what is added to it.
 

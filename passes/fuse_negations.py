@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.negation import add_neg, div_of_negs, mul_of_negs, neg_ne
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseNegations(RulePass):
     """Let another operator do what Neg does: Sub for Add, a negative constant, or nothing at all.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -15,7 +14,6 @@ from graphopt.patterns.padding import (
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FusePad(RulePass):
     """Let a Conv, ConvInteger, AveragePool or MaxPool pad what a Pad before it pads.
 

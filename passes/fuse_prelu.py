@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.activation import relu_add_to_prelu, relu_sub_to_prelu
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FusePrelu(RulePass):
     """Make one PRelu of the positive part and a multiple of the negative. onnxruntime takes three times as long for it on the CPU.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.reduction_shape import float_reduce_reduce, integer_reduc
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseReduce(RulePass):
     """Reduce all axes at once, and keep or drop them in the reduction itself.
 

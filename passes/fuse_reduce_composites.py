@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -15,7 +14,6 @@ from graphopt.patterns.composite_reduction import (
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseReduceComposites(RulePass):
     """Make one ReduceL1, ReduceL2, ReduceSumSquare or ReduceLogSum of its steps. onnxruntime takes longer for them along the last axis.
 

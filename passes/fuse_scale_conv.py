@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.convolution_input import scaled_conv_to_conv, shifted_con
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseScaleConv(RulePass):
     """Fold a factor or a term per input channel into the weights and bias of the Conv after it.
 

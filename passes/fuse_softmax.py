@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.exponential import exp_div_sum_to_softmax, sub_log_sum_to
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseSoftmax(RulePass):
     """Make one Softmax, or LogSoftmax, of exponentials over their sum.
 

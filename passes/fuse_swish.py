@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.activation import mul_sigmoid_to_swish
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseSwish(RulePass):
     """Make one Swish of a product with its own Sigmoid. onnxruntime has no kernel for it on the CPU and takes it apart again.
 

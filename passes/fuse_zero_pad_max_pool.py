@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.padding import zero_pad_maxpool_to_maxpool
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class FuseZeroPadMaxPool(RulePass):
     """Let a MaxPool pad with -Inf what a Pad before it pads with 0, where nothing is below 0.
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.ir import Graph
 from graphopt.pipeline.base import Context, Pass
 
 
-@dataclass(frozen=True)
 class LiftConstants(Pass):
     """Store what a Constant node holds as an initializer of the same graph, under the same name.
 

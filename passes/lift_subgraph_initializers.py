@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.ir import Graph
@@ -10,7 +9,6 @@ from graphopt.pipeline.base import Context, Pass
 from graphopt.rewrite.inline import Inliner
 
 
-@dataclass(frozen=True)
 class LiftSubgraphInitializers(Pass):
     """Store the initializers of subgraphs with those of the main graph, where branches side by side can share them.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.shape_arguments import expand_to_known_shape, reshape_to_
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class MaterializeShapes(RulePass):
     """Give Reshape, Expand and Slice constants for what the model computes from the dimensions of its values.
 

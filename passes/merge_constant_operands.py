@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -16,7 +15,6 @@ from graphopt.patterns.associative import (
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class MergeConstantOperands(RulePass):
     """Gather the constant operands of a chain of one associative operator: Add, Mul, Max, Min, And, Or, Xor, Bitwise*.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from graphopt.ir import FileSlice, Graph, InMemory, Node, Strings, Tensor, Value
@@ -18,7 +17,6 @@ SMALL: Final = 256  # bytes that are compared as they are
 SAMPLE: Final = 64  # bytes looked at in the front, the middle and the back of more
 
 
-@dataclass(frozen=True)
 class MergeEqualInitializers(Pass):
     """Store each constant once: initializers, and Constant nodes where there are no initializers, that are equal byte by byte.
 

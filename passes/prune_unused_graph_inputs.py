@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.ir import Graph
@@ -10,7 +9,6 @@ from graphopt.ir.ports import remove_graph_input
 from graphopt.pipeline.base import Context, Pass
 
 
-@dataclass(frozen=True)
 class PruneUnusedGraphInputs(Pass):
     """Take the inputs that nobody reads out of the model. Callers must stop feeding them: the signature changes.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.ir import Attribute, Graph
@@ -11,7 +10,6 @@ from graphopt.pipeline.base import Context, Pass
 from graphopt.schema import facts
 
 
-@dataclass(frozen=True)
 class RemoveDefaultAttributes(Pass):
     """Leave out attributes that are the default of their operator, bit by bit.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.ir import Graph
@@ -10,7 +9,6 @@ from graphopt.pipeline.base import Context, Pass
 from graphopt.pipeline.job import freeze
 
 
-@dataclass(frozen=True)
 class RemoveInitializersFromInputs(Pass):
     """Make constants of the initializers that are inputs as well. Callers can no longer feed them: the signature changes.
 

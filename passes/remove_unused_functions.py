@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.ir import Graph, Model
@@ -10,7 +9,6 @@ from graphopt.pipeline.base import Context, Pass
 from graphopt.schema import facts
 
 
-@dataclass(frozen=True)
 class RemoveUnusedFunctions(Pass):
     """Remove local functions that no call reaches, neither from the main graph nor from a function that is called.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from graphopt.ir import Graph, Node
@@ -16,7 +15,6 @@ from graphopt.schema import facts
 LEAVING_OUT: Final = ("Dropout", "GRU", "LSTM", "LayerNormalization", "RNN", "SoftmaxCrossEntropyLoss", "Unique")
 
 
-@dataclass(frozen=True)
 class RemoveUnusedNodeOutputs(Pass):
     """Leave out the optional outputs of a node that nobody reads, so that no runtime computes them.
 

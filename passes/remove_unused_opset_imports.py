@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.ir import Graph
@@ -10,7 +9,6 @@ from graphopt.ir.graph import DEFAULT_DOMAINS
 from graphopt.pipeline.base import Context, Pass
 
 
-@dataclass(frozen=True)
 class RemoveUnusedOpsetImports(Pass):
     """Stop importing the operators of a domain that no node uses, in the model and in each local function.
 

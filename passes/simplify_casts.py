@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.cast import cast_back, cast_cast, cast_like_to_cast, cast
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class SimplifyCasts(RulePass):
     """Make one Cast of two or more, none where the second undoes the first or only the shape is asked for, and Casts of CastLike.
 

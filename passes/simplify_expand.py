@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.expand import expand_expand, moved_expand, tile_tile
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class SimplifyExpand(RulePass):
     """Repeat once what is repeated twice, and one element at once in the shape that it comes to have.
 

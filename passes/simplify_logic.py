@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.logic import and_of_nots, both_the_same, not_compare, whe
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class SimplifyLogic(RulePass):
     """Say conditions with fewer negations, and once.
 

@@ -19,7 +19,6 @@ COUNTING: Final = frozenset({DType.int32, DType.int64})
 MOST: Final = 40  # nodes of one chain that are looked at
 
 
-@dataclass(frozen=True)
 class SimplifyShapeArithmetic(Pass):
     """Compute each size once, in as few steps as there are.
 

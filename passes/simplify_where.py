@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.match.rule import Rule
@@ -10,7 +9,6 @@ from graphopt.patterns.selection import where_decided, where_same, where_true, w
 from graphopt.pipeline.base import RulePass
 
 
-@dataclass(frozen=True)
 class SimplifyWhere(RulePass):
     """Remove Where whose condition is constant, or whose branches are equal; say Where of conditions as a condition.
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import keyword
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graphopt.errors import nearest
 from graphopt.match.language import AnyOf, AttributePattern, Call, Chain, Each, Leaf, Optional, Pattern, Rest
-from graphopt.match.structure import calls, dims_of, parts, variants, walk
+from graphopt.match.structure import calls, parts, variants
 
 if TYPE_CHECKING:
     from graphopt.match.rule import Rule
 
 MOST_OPERANDS = 6  # of a chain: six have 42 groupings of 720 orders each
+Placed: TypeAlias = "tuple[Pattern, Each | None]"  # a part of a pattern, and the each(...) that it stands in
 ATTRIBUTES = (bool, int, float, str, bytes, type(None))
 
 
@@ -24,12 +25,12 @@ def check_patterns(name: str, patterns: Sequence[Pattern]) -> None:
     def wrong(what: str) -> TypeError:
         return TypeError(f"the rule {name}: {what}")
 
-    for pattern in patterns:
-        for part in walk(pattern):
-            _check_part(part, wrong)
-    _check_names(patterns, wrong)
-    _check_dims(patterns, wrong)
-    _check_keys(patterns, wrong)
+    placed = [found for pattern in patterns for found in _placed(pattern)]
+    for part, _ in placed:
+        _check_part(part, wrong)
+    _check_names(placed, wrong)
+    _check_dims([part for part, _ in placed if isinstance(part, Leaf)], wrong)
+    _check_keys(placed, wrong)
     for roots in variants(patterns):
         for i, root in enumerate(roots):
             if i and not _always_bound(root) & {found for other in roots[:i] for found in _always_bound(other)}:
@@ -91,55 +92,57 @@ def _check_attribute(call: Call, key: str, value: Any, wrong: Callable[[str], Ty
         raise wrong(f"{key} of {call.op}: nothing equals a NaN; use a predicate")
 
 
-def _check_names(patterns: Sequence[Pattern], wrong: Callable[[str], TypeError]) -> None:
+def _check_names(placed: Iterable[Placed], wrong: Callable[[str], TypeError]) -> None:
     """A name must be able to be a parameter, and name one kind of thing."""
     kinds: dict[str, str] = {}
-    for pattern in patterns:
-        for name, kind in _named(pattern, None):
+    for part, each in placed:
+        for name, kind in _named(part, "" if each is None else f" inside {each}"):
             if not name.isidentifier() or keyword.iskeyword(name):
                 raise wrong(f"{name!r} cannot be the name of a parameter")
             if kinds.setdefault(name, kind) != kind:
                 raise wrong(f"{name!r} names both {kinds[name]} and {kind}")
 
 
-def _named(pattern: Pattern, each: Each | None) -> list[tuple[str, str]]:
-    around = f" inside {each}" if each is not None else ""
-    found: list[tuple[str, str]] = []
-    match pattern:
-        case Leaf(name=str(name)):
-            found.append((name, f"a value{around}"))
-        case Rest(name=name):
-            found.append((name, "further inputs"))
-        case Call():
-            if pattern.name is not None:
-                found.append((pattern.name, f"a node{around}"))
-            found += [(value.name, f"an attribute{around}") for _, value in pattern.attributes if isinstance(value, AttributePattern)]
-    for part in parts(pattern):
-        found += _named(part, pattern if isinstance(pattern, Each) else each)
-    return found
+def _named(part: Pattern, around: str) -> Iterator[tuple[str, str]]:
+    if isinstance(part, Leaf) and part.name is not None:
+        yield part.name, f"a value{around}"
+    elif isinstance(part, Rest):
+        yield part.name, "further inputs"
+    elif isinstance(part, Call):
+        if part.name is not None:
+            yield part.name, f"a node{around}"
+        for _, value in part.attributes:
+            if isinstance(value, AttributePattern):
+                yield value.name, f"an attribute{around}"
 
 
-def _check_dims(patterns: Sequence[Pattern], wrong: Callable[[str], TypeError]) -> None:
-    bound = {name for pattern in patterns for name in dims_of(pattern)}
-    for pattern in patterns:
-        for part in walk(pattern):
-            for dim in part.into or () if isinstance(part, Leaf) else ():
-                if isinstance(dim, str) and dim not in bound:
-                    raise wrong(f"into= of {part} names the dimension {dim!r}, which no shape= in the rule binds")
+def _placed(pattern: Pattern) -> Iterator[Placed]:
+    """Every part of a pattern, once for each `each(...)` that it stands in, the innermost one; None outside of any."""
+    seen = set[tuple[int, int]]()
+    waiting: list[Placed] = [(pattern, None)]
+    while waiting:
+        part, each = waiting.pop()
+        if (place := (id(part), id(each))) not in seen:
+            seen.add(place)
+            yield part, each
+            inside = part if isinstance(part, Each) else each
+            waiting += ((inner, inside) for inner in reversed(parts(part)))
 
 
-def _check_keys(patterns: Sequence[Pattern], wrong: Callable[[str], TypeError]) -> None:
+def _check_dims(leaves: Sequence[Leaf], wrong: Callable[[str], TypeError]) -> None:
+    bound = {name for leaf in leaves for name in leaf.shape or () if isinstance(name, str)}
+    for leaf in leaves:
+        for dim in leaf.into or ():
+            if isinstance(dim, str) and dim not in bound:
+                raise wrong(f"into= of {leaf} names the dimension {dim!r}, which no shape= in the rule binds")
+
+
+def _check_keys(placed: Iterable[Placed], wrong: Callable[[str], TypeError]) -> None:
     """A call inside each(...) stands for many nodes, so that it cannot be the one node that stands elsewhere."""
     where: dict[object, Each | None] = {}
-
-    def visit(part: Pattern, each: Each | None) -> None:
+    for part, each in placed:
         if isinstance(part, Call) and where.setdefault(part.key, each) is not each:
             raise wrong(f"{part} stands inside each(...) and outside of it")
-        for inner in parts(part):
-            visit(inner, part if isinstance(part, Each) else each)
-
-    for pattern in patterns:
-        visit(pattern, None)
 
 
 def _always_bound(pattern: Pattern) -> set[object]:

@@ -11,7 +11,8 @@ from graphopt.errors import SpecError
 from graphopt.ir.dtype import DType
 from graphopt.ir.graph import Value
 from graphopt.match.check import check_patterns
-from graphopt.match.language import AnyOf, AttributePattern, Call, Chain, DTypes, Each, Leaf, Optional, Pattern, Rest, dtypes
+from graphopt.match.language import AnyOf, AttributePattern, Call, Chain, DTypes, Leaf, Pattern, Rest, dtypes
+from graphopt.match.structure import walk
 
 Exactness: TypeAlias = Literal["exact", "rounding", "approximate"]
 
@@ -89,26 +90,13 @@ def _root(pattern: Pattern) -> Call | Chain | AnyOf:
 
 
 def bound_names(pattern: Pattern) -> dict[str, None]:
-    """The names that a pattern binds, in the order in which they stand."""
+    """The names that a pattern binds, outer before inner, as they stand."""
     names: dict[str, None] = {}
-    match pattern:
-        case Leaf(name=str(name)):
-            names[name] = None
-        case Rest(name=name):
-            names[name] = None
-        case Optional(of=inner) | Each(of=inner):
-            names |= bound_names(inner)
-        case AnyOf(alternatives=inside) | Chain(operands=inside):
-            for operand in inside:
-                names |= bound_names(operand)
-        case Call():
-            if pattern.name is not None:
-                names[pattern.name] = None
-            for operand in pattern.inputs:
-                names |= bound_names(operand)
-            for _, value in pattern.attributes:
-                if isinstance(value, AttributePattern):
-                    names[value.name] = None
+    for part in walk(pattern):
+        if isinstance(part, (Leaf, Rest, Call)) and part.name is not None:
+            names[part.name] = None
+        if isinstance(part, Call):
+            names |= {value.name: None for _, value in part.attributes if isinstance(value, AttributePattern)}
     return names
 
 
