@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, TypeAlias
@@ -34,10 +35,21 @@ class ConvertSlicesToSplit(Pass):
     def run(self, graph: Graph, context: Context) -> int:
         """Convert in this graph and the graphs inside it; linear in the Slices and Gathers."""
         groups: dict[tuple[Value, int, Graph | None], dict[Node, Part]] = {}
+        left: list[tuple[Node, Value, str]] = []
+        beside: Counter[tuple[Value, Graph | None]] = Counter()
         for node in context.editor.calls(graph, ("Slice", "Gather")):
-            if (found := part_of(node)) is not None:
-                value, axis, part = found
+            value, found = part_of(node)
+            if value is None or found is None:
+                continue
+            beside[value, node.graph] += 1
+            if isinstance(found, str):
+                left.append((node, value, found))
+            else:
+                axis, part = found
                 groups.setdefault((value, axis, node.graph), {})[node] = part
+        for node, value, why in left:
+            if beside[value, node.graph] > 1:  # one alone cuts nothing into parts
+                context.observer.declined(self.name, node, why.__str__)
         return sum(len(parts) > 1 and self.convert(value, axis, parts, context) for (value, axis, _), parts in groups.items())
 
     def convert(self, value: Value, axis: int, parts: dict[Node, Part], context: Context) -> bool:
@@ -71,41 +83,61 @@ class ConvertSlicesToSplit(Pass):
             context.editor.erase(node)
 
 
-def part_of(node: Node) -> tuple[Value, int, Part] | None:
-    """What a node takes: of which value, along which axis, from where up to where; None when that is not known."""
+def part_of(node: Node) -> tuple[Value | None, tuple[int, Part] | str | None]:
+    """What a node takes: of which value, along which axis and from where up to where; why that is no part; None when nothing is cut off."""
     if facts.is_function_call(node) or not has_neutral_form(node):
-        return None
+        return None, None
     value, *bounds = neutral_inputs(node)
     shape = None if value is None else value.shape
-    if value is None or shape is None or (len(shape) == 1 and value.dtype in (DType.int64, DType.int32)):
-        return None
-    if node.op == "Gather":
-        return gathered(node, value, shape)
+    if value is None or shape is None:
+        return value, None
+    found = gathered(node, shape) if node.op == "Gather" else sliced(bounds, shape)
+    if found is not None and len(shape) == 1 and value.dtype in (DType.int64, DType.int32):
+        return value, "integer vectors are shapes, and arithmetic on sizes is simplified by its elements"
+    return value, found
+
+
+def sliced(bounds: Sequence[Value | None], shape: Shape) -> tuple[int, Part] | str | None:
+    """What a Slice takes."""
     if len(bounds) < 2:
         return None
     given = [None if bound is None else numbers(bound) for bound in bounds]
     starts, ends, axes, steps = (*given, None, None)[:4]
     axes = axes if len(bounds) > 2 and bounds[2] is not None else (0,)
     steps = steps if len(bounds) > 3 and bounds[3] is not None else (1,)
-    if starts is None or ends is None or axes is None or steps != (1,) or not len(starts) == len(ends) == len(axes) == 1:
+    if starts is None or ends is None or axes is None or steps is None:
+        return "its bounds are not constant"
+    if not len(starts) == len(ends) == len(axes) == len(steps) == 1:
+        return "it takes something along several axes"
+    if steps != (1,):
+        return "its step is not 1"
+    if not -len(shape) <= axes[0] < len(shape):
         return None
-    if not -len(shape) <= axes[0] < len(shape) or not isinstance(extent := shape[axes[0]], int):
-        return None
+    if not isinstance(extent := shape[axes[0]], int):
+        return "the extent of its axis is not known"
     # ONNX Slice-13: bounds below 0 count from the end, then both are clamped
     start, end = (min(max(bound + extent if bound < 0 else bound, 0), extent) for bound in (starts[0], ends[0]))
-    return (value, axes[0] % len(shape), (start, end)) if start < end else None
+    return (axes[0] % len(shape), (start, end)) if start < end else "it takes nothing"
 
 
-def gathered(node: Node, value: Value, shape: Shape) -> tuple[Value, int, Part] | None:
-    """The same of a Gather, when its indices are a vector of places in a row."""
+def gathered(node: Node, shape: Shape) -> tuple[int, Part] | str | None:
+    """What a Gather takes, when its indices are a vector of places in a row; with other indices than constants it looks up."""
     i, axis = node.inputs[1], neutral_attribute(node, "axis")
-    if i is None or i.const is None or len(i.const.shape) != 1 or not 0 < i.const.size <= MOST_GATHERED:
+    if i is None or i.const is None or not 0 < i.const.size <= MOST_GATHERED:
         return None
-    if not isinstance(axis, int) or not -len(shape) <= axis < len(shape) or not isinstance(extent := shape[axis], int):
+    if not isinstance(axis, int) or not -len(shape) <= axis < len(shape):
         return None
+    if not i.const.shape:
+        return "it takes one element and drops the axis"
+    if len(i.const.shape) > 1:
+        return "its indices are no vector"
+    if not isinstance(extent := shape[axis], int):
+        return "the extent of its axis is not known"
     indices = [index + extent if index < 0 else index for index in numbers(i) or ()]
     start, end = indices[0], indices[0] + len(indices)
-    return (value, axis % len(shape), (start, end)) if start >= 0 and end <= extent and indices == list(range(start, end)) else None
+    if start < 0 or end > extent or indices != list(range(start, end)):
+        return "its indices do not lie in a row"
+    return axis % len(shape), (start, end)
 
 
 def tiles(cuts: Sequence[Part], value: Value, axis: int) -> str:

@@ -44,8 +44,15 @@ class EliminateReshapeAroundElementwise(Pass):
         return sum(
             self.remove(region, context)
             for node in context.editor.calls(graph, sorted(RESHAPING))
-            if node.graph is not None and (region := region_before(node)) is not None
+            if node.graph is not None and (region := region_before(node)) is not None and self.agrees(region, context)
         )
+
+    def agrees(self, region: Region, context: Context) -> bool:
+        """Whether both shapes are the same to what stands between them; why not is told."""
+        why = refusal(region)
+        if why is not None:
+            context.observer.declined(self.name, region.last, why.__str__)
+        return why is None
 
     def remove(self, region: Region, context: Context) -> bool:
         """Let the operators read what came before the first shape."""
@@ -75,7 +82,7 @@ def region_before(last: Node) -> Region | None:
         if node is None or facts.is_function_call(node) or not has_neutral_form(node):
             return None
         if node.op in RESHAPING:
-            return region_of(node, steps, last)
+            return Region(node, tuple(steps), last) if steps else None
         slot = 0 if node.op in UNARY else continued(node) if node.op in ELEMENTWISE_BINARY else None
         if slot is None:
             return None
@@ -93,16 +100,16 @@ def continued(node: Node) -> int | None:
     return slots[0] if len(slots) == 1 else None
 
 
-def region_of(first: Node, steps: list[tuple[Node, int]], last: Node) -> Region | None:
-    """The region between two nodes, if their shapes are the same and every other operand fits both."""
-    x, inside = first.inputs[0], first.output
-    if not steps or x is None or not (is_fully_known(x) and is_fully_known(inside)) or x.shape != last.output.shape:
-        return None
-    for node, slot in steps:
+def refusal(region: Region) -> str | None:
+    """Why the operators of a region cannot run in the shape around it; None when they can."""
+    x, inside = region.first.inputs[0], region.first.output
+    if x is None or not (is_fully_known(x) and is_fully_known(inside)) or x.shape != region.last.output.shape:
+        return "the shapes before and behind are not known to be the same"
+    for node, slot in region.steps:
         others = [] if node.op in UNARY else [value for place, value in enumerate(node.inputs) if place != slot]
         if node.output.shape != inside.shape or not all(fits(value, x.shape, inside.shape) for value in others):
-            return None
-    return Region(first, tuple(steps), last)
+            return "an operand in between would meet other elements, or make the result bigger"
+    return None
 
 
 def fits(operand: Value | None, outside: Shape | None, inside: Shape | None) -> bool:

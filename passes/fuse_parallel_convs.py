@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from graphopt.ir import Graph, Node
+from graphopt.ir import Graph, Node, Value
 from graphopt.match.rule import Exactness
-from graphopt.passes.parallel_products import Branch, Joint, grouped, is_vector, join, weights_of
+from graphopt.passes.parallel_products import Branch, Joint, Unfit, grouped, is_vector, join, weights_of
 from graphopt.pipeline.base import Context, Pass
 from graphopt.schema import facts
 from graphopt.schema.spelling import UNKNOWN, has_neutral_form, neutral_attribute
@@ -32,20 +32,31 @@ class FuseParallelConvs(Pass):
     def run(self, graph: Graph, context: Context) -> int:
         """Fuse in this graph and the graphs inside it; linear in the Convs."""
         changes = 0
-        for group in grouped(branches(context.editor.calls(graph, ("Conv",)))):
+        for group in grouped(self.name, branches(context.editor.calls(graph, ("Conv",))), context):
             changes += join(self.name, group, Joint("Conv", dict(group[0].product.attributes), 0, 1), context)
         return changes
 
 
-def branches(nodes: list[Node]) -> Iterator[Branch]:
-    """The convolutions with constant filters."""
+def branches(nodes: list[Node]) -> Iterator[Branch | Unfit]:
+    """The convolutions of what is not constant."""
     for node in nodes:
-        weights = None if facts.is_function_call(node) or not has_neutral_form(node) else weights_of(node)
-        held, x = None if weights is None else weights.const, node.inputs[0]
-        if weights is None or held is None or x is None or x.const is not None or len(held.shape) < 3:
-            continue
-        given, bias = tuple(neutral_attribute(node, name) for name in (*HOW, "kernel_shape")), node.input(2)
-        if UNKNOWN in given or given[HOW.index("group")] != 1 or given[-1] not in (None, held.shape[2:]):
-            continue
-        if bias is None or is_vector(bias, held.shape[0], held.dtype, 1):
-            yield Branch((x, node.graph, held.dtype, held.shape[1:], given[:-1]), node, weights, bias, None, held.shape[0])
+        x = None if facts.is_function_call(node) or not has_neutral_form(node) else node.inputs[0]
+        if x is not None and x.const is None:
+            found = branch_of(node, x)
+            yield Unfit(node, found) if isinstance(found, str) else found
+
+
+def branch_of(node: Node, x: Value) -> Branch | str:
+    """What a convolution multiplies by and adds; why it is done by itself."""
+    found = weights_of(node)
+    if isinstance(found, str):
+        return found
+    weights, held = found
+    given, bias = tuple(neutral_attribute(node, name) for name in (*HOW, "kernel_shape")), node.input(2)
+    if len(held.shape) < 3 or UNKNOWN in given or given[-1] not in (None, held.shape[2:]):
+        return "its filters and attributes do not say what it does"
+    if given[HOW.index("group")] != 1:
+        return "it works in groups"
+    if bias is not None and not is_vector(bias, held.shape[0], held.dtype, 1):
+        return "its bias is not constant"
+    return Branch((x, node.graph, held.dtype, held.shape[1:], given[:-1]), node, weights, bias, None, held.shape[0])

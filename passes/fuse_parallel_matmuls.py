@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from graphopt.ir import Graph, Node
+from graphopt.ir import Graph, Node, Tensor, Value
 from graphopt.match.rule import Exactness
-from graphopt.passes.parallel_products import Branch, Joint, grouped, is_vector, join, weights_of
+from graphopt.passes.parallel_products import Branch, Joint, Unfit, grouped, is_vector, join, weights_of
 from graphopt.pipeline.base import Context, Pass
 from graphopt.schema import facts
 from graphopt.schema.spelling import UNKNOWN, has_neutral_form, neutral_attribute
@@ -31,7 +31,7 @@ class FuseParallelMatmuls(Pass):
     def run(self, graph: Graph, context: Context) -> int:
         """Fuse in this graph and the graphs inside it; linear in the MatMuls and Gemms."""
         changes = 0
-        for group in grouped(branches(context.editor.calls(graph, ("MatMul", "Gemm")))):
+        for group in grouped(self.name, branches(context.editor.calls(graph, ("MatMul", "Gemm"))), context):
             first = group[0].product
             rank = first.inputs[0].rank if first.inputs[0] is not None else None
             assert rank is not None  # a branch's is known
@@ -40,22 +40,31 @@ class FuseParallelMatmuls(Pass):
         return changes
 
 
-def branches(nodes: list[Node]) -> Iterator[Branch]:
-    """The products with constant matrices."""
+def branches(nodes: list[Node]) -> Iterator[Branch | Unfit]:
+    """The products of what is not constant."""
     for node in nodes:
-        if facts.is_function_call(node) or not has_neutral_form(node) or node.inputs[0] is None:
-            continue
-        found = of_matmul(node) if node.op == "MatMul" else of_gemm(node)
-        if found is not None:
-            yield found
+        x = None if facts.is_function_call(node) or not has_neutral_form(node) else node.inputs[0]
+        if x is not None and x.const is None:
+            found = branch_of(node, x)
+            yield Unfit(node, found) if isinstance(found, str) else found
 
 
-def of_matmul(node: Node) -> Branch | None:
-    """What a MatMul multiplies by, and what an Add after it adds."""
-    x, weights = node.inputs[0], weights_of(node)
-    held = None if weights is None else weights.const
-    if x is None or x.const is not None or weights is None or held is None or len(held.shape) != 2 or not x.rank:
-        return None
+def branch_of(node: Node, x: Value) -> Branch | str:
+    """What a product multiplies by and adds; why it is computed by itself."""
+    found = weights_of(node)
+    if isinstance(found, str):
+        return found
+    weights, held = found
+    if len(held.shape) != 2:
+        return "its weights are no matrix"
+    if not x.rank:
+        return "the rank of what it multiplies is not known"
+    return of_matmul(node, x, weights, held) if node.op == "MatMul" else of_gemm(node, x, weights, held)
+
+
+def of_matmul(node: Node, x: Value, weights: Value, held: Tensor) -> Branch:
+    """A MatMul with what an Add after it adds."""
+    assert x.rank is not None  # branch_of looked
     count = held.shape[1]
     key = (x, node.graph, "MatMul", held.dtype, held.shape[0])
     add = next(iter(node.output.users)) if len(node.output.users) == 1 else None
@@ -67,15 +76,13 @@ def of_matmul(node: Node) -> Branch | None:
     return Branch(key, node, weights, bias, add, count)
 
 
-def of_gemm(node: Node) -> Branch | None:
-    """What a Gemm multiplies by and adds."""
-    x, weights = node.inputs[0], weights_of(node)
-    held = None if weights is None else weights.const
+def of_gemm(node: Node, x: Value, weights: Value, held: Tensor) -> Branch | str:
+    """A Gemm with what it adds."""
     bias = node.input(2)
     given = tuple(neutral_attribute(node, name) for name in ("alpha", "beta", "transA", "transB"))
-    if x is None or x.const is not None or weights is None or held is None or len(held.shape) != 2 or x.rank != 2 or UNKNOWN in given:
-        return None
+    if x.rank != 2 or UNKNOWN in given:
+        return "its attributes do not say what it does"
     inner, count = held.shape[::-1] if given[-1] else held.shape
     if bias is not None and not is_vector(bias, count, held.dtype, 2):
-        return None
+        return "what it adds is no constant of one element for each column"
     return Branch((x, node.graph, "Gemm", held.dtype, inner, given), node, weights, bias, None, count)

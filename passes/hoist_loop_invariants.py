@@ -40,11 +40,15 @@ class HoistLoopInvariants(Pass):
             if isinstance(body, Graph) and facts.of_node(loop) is not None:
                 always = runs(loop)
                 for node in body:
-                    changes += is_invariant(node, body) and (always or cannot_fail(node)) and self.hoist(node, loop, inliner, context)
+                    if reads_from_outside(node, body):
+                        changes += self.hoist(node, loop, refusal(node, always=always), inliner, context)
         return changes
 
-    def hoist(self, node: Node, loop: Node, inliner: Inliner, context: Context) -> bool:
-        """Move a node before the loop, with copies of the constants that it reads inside."""
+    def hoist(self, node: Node, loop: Node, why: str | None, inliner: Inliner, context: Context) -> bool:
+        """Move a node before the loop, with copies of the constants that it reads inside, unless there is a reason why not."""
+        if why is not None:
+            context.observer.declined(self.name, node, why.__str__)
+            return False
         graph, editor = loop.graph, context.editor
         assert graph is not None and node.graph is not None  # both are visited in their graphs
         held = [(slot, value, value.const) for slot, value in enumerate(node.inputs) if value is not None and value.scope is node.graph]
@@ -62,13 +66,22 @@ class HoistLoopInvariants(Pass):
         return True
 
 
-def is_invariant(node: Node, body: Graph) -> bool:
-    """Whether a node of a body gives the same in every round, and may stand before the loop."""
-    if node.op == "Constant" or node.op in CONTROL_FLOW or node.op in QUANTIZATION or not facts.is_deterministic(node):
+def reads_from_outside(node: Node, body: Graph) -> bool:
+    """Whether a node of a body reads the same in every round; nodes with bodies of their own are not looked into."""
+    if node.op == "Constant" or node.op in CONTROL_FLOW:
         return False
-    if any(value.scope is body and value.const is None for value in node.inputs if value is not None):
-        return False
-    return not any(user.op == EXIT for value in node.outputs for user in value.users)  # what a body returns has to be made there
+    return not any(value.scope is body and value.const is None for value in node.inputs if value is not None)
+
+
+def refusal(node: Node, *, always: bool) -> str | None:
+    """Why a node that reads the same in every round may not stand before the loop; None when it may. `always`: the loop runs."""
+    if node.op in QUANTIZATION:
+        return "it belongs to quantization"
+    if not facts.is_deterministic(node):
+        return "it may give something else in each round"
+    if any(user.op == EXIT for value in node.outputs for user in value.users):
+        return "the body returns what it makes"
+    return None if always or cannot_fail(node) else "the loop may never run, and this is expensive or may fail"
 
 
 def runs(loop: Node) -> bool:

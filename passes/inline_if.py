@@ -35,17 +35,22 @@ class InlineIf(Pass):
 
     def inline(self, node: Node, inliner: Inliner, context: Context) -> bool:
         """Inline one If if its condition is known."""
-        taken = taken_branch(node)
-        if taken is None:
+        then, other = node.attribute("then_branch"), node.attribute("else_branch")
+        if not isinstance(then, Graph) or not isinstance(other, Graph) or facts.of_node(node) is None:
             return False
-        branch, other = taken
+        taken = taken_branch(node, then, other)
+        if taken is None:
+            why_not = "its condition is not known before the model runs, and its branches do not compute the same"
+            context.observer.declined(self.name, node, why_not.__str__)
+            return False
+        branch, dropped = taken
         if len(branch.outputs) != len(node.outputs):
             why: str | None = f"the branch returns {len(branch.outputs)} values, the If {len(node.outputs)}"
         else:
             why = inliner.refusal(branch)
         if not context.allows(self.name, node, why):
             return False
-        inliner.forget((other,))
+        inliner.forget((dropped,))
         moved = inliner.move_out(branch, node)
         inliner.replace(zip(node.outputs, branch.outputs, strict=True), moved)
         context.editor.erase(node)
@@ -53,15 +58,12 @@ class InlineIf(Pass):
         return True
 
 
-def taken_branch(node: Node) -> tuple[Graph, Graph] | None:
+def taken_branch(node: Node, then: Graph, other: Graph) -> tuple[Graph, Graph] | None:
     """The branch of an If that is always taken (or either, where both compute the same), and the other one.
 
     None when its condition decides as the model runs.
     """
     decision = decided(node.input(0))
-    then, other = node.attribute("then_branch"), node.attribute("else_branch")
-    if not isinstance(then, Graph) or not isinstance(other, Graph) or facts.of_node(node) is None:
-        return None
     if decision is None and not compute_the_same(then, other, {}):
         return None
     return (other, then) if decision == 0 else (then, other)

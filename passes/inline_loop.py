@@ -40,7 +40,10 @@ class InlineLoop(Pass):
     def inline(self, node: Node, inliner: Inliner, context: Context) -> bool:
         """Inline one Loop if its rounds are known and at most 1."""
         body, rounds = node.attribute("body"), rounds_of(node)
-        if rounds is None or not isinstance(body, Graph):
+        if not isinstance(body, Graph) or facts.of_node(node) is None:
+            return False
+        if rounds is None:
+            context.observer.declined(self.name, node, "it is not known to run once or not at all".__str__)
             return False
         why = malformed(node, body) or (empty_refusal(node, body) if rounds == 0 else round_refusal(node, body, inliner))
         if not context.allows(self.name, node, why):

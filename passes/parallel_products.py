@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -15,6 +17,8 @@ from graphopt.pipeline.base import Context
 from graphopt.schema import facts
 from graphopt.schema.older import CannotSpell, constant
 from graphopt.schema.spelling import spell
+
+OTHERS: Final = "the other products of the same value have other attributes, sizes or element types"
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,14 @@ class Branch:
 
 
 @dataclass(frozen=True)
+class Unfit:
+    """A product that is computed by itself, and why."""
+
+    product: Node
+    why: str
+
+
+@dataclass(frozen=True)
 class Joint:
     """How branches are computed at once: the operator, and the axes along which the weights, and the results, lie side by side."""
 
@@ -43,13 +55,17 @@ class Joint:
     axis: int
 
 
-def weights_of(node: Node) -> Value | None:
-    """The constant weights of a product that may be stored anew: not those that would be stored twice though they are big."""
+def weights_of(node: Node) -> tuple[Value, Tensor] | str:
+    """The constant weights of a product that may be stored anew, and what they hold; why they may not."""
     weights = node.inputs[1]
     held = None if weights is None else weights.const
-    if weights is None or held is None or not held.dtype.is_float or held.dtype.bits < 16 or not held.size:
-        return None
-    return None if sum(weights.users.values()) > 1 and held.nbytes > MOST_COPIED else weights
+    if weights is None or held is None:
+        return "its weights are not constant"
+    if not held.dtype.is_float or held.dtype.bits < 16 or not held.size:
+        return "its weights are no numbers of 16 bits or more, or empty"
+    if weights.uses > 1 and held.nbytes > MOST_COPIED:
+        return "its weights are big and read elsewhere, and would be stored twice"
+    return weights, held
 
 
 def is_vector(bias: Value | None, count: int, dtype: DType, most: int) -> bool:
@@ -60,11 +76,21 @@ def is_vector(bias: Value | None, count: int, dtype: DType, most: int) -> bool:
     )
 
 
-def grouped(branches: Iterator[Branch]) -> list[list[Branch]]:
-    """The branches with equal keys, where there are several."""
+def grouped(name: str, branches: Iterable[Branch | Unfit], context: Context) -> list[list[Branch]]:
+    """The branches with equal keys, where there are several; of products beside which there are only others, the reason is told."""
     groups: dict[Hashable, list[Branch]] = {}
+    beside: Counter[tuple[Value | None, Graph | None]] = Counter()
+    left: list[Unfit] = []
     for branch in branches:
-        groups.setdefault(branch.key, []).append(branch)
+        beside[branch.product.inputs[0], branch.product.graph] += 1
+        if isinstance(branch, Unfit):
+            left.append(branch)
+        else:
+            groups.setdefault(branch.key, []).append(branch)
+    left += [Unfit(group[0].product, OTHERS) for group in groups.values() if len(group) == 1]
+    for unfit in left:
+        if beside[unfit.product.inputs[0], unfit.product.graph] > 1:
+            context.observer.declined(name, unfit.product, unfit.why.__str__)
     return [group for group in groups.values() if len(group) > 1]
 
 

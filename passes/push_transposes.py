@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, NamedTuple, TypeAlias, final
 
 from graphopt.ir import Graph, Node, Value
+from graphopt.ir.graph import EXIT
 from graphopt.match.rule import Exactness
 from graphopt.passes.axis_order import Perm, in_turn, inverse, is_in_order, stored, type_of
 from graphopt.passes.transpose_regions import Region, perm_of
@@ -75,16 +77,32 @@ class PushTransposes(Pass):
                 region = Region(inner, value, order)
                 looked = Idle(region.watched, [(inner, *entry) for entry in region.perms.items()])
                 seen.update(looked.places)
-                made = 0
+                made = tried = 0
                 if region.may_pay():
                     region.pare()
-                    made = sum(self.move(region, part, context) for part in region.parts() if region.gains(part))
+                    for part in region.parts():
+                        if region.gains(part):
+                            tried += 1
+                            made += self.move(region, part, context)
                 if made:
                     idle.pop(place, None)
                 else:
                     idle[place] = looked
                 changes += made
+                if not tried:
+                    self.tell(node, value, region, context)
         return changes
+
+    def tell(self, node: Node, value: Value, region: Region, context: Context) -> None:
+        """Say why nothing is moved to this side of a Transpose, where something stands that could have been."""
+        if region.nodes:
+            stays = "with {} on permuted tensors as many Transposes would be needed, or they would move as much"
+            context.observer.declined(self.name, node, partial(_named, stays, region.nodes))
+            return
+        makers = () if value.producer is None else (value.producer,)
+        beside = [other for other in (*makers, *value.users) if other.op not in ("Transpose", EXIT)]
+        if beside:
+            context.observer.declined(self.name, node, partial(_named, "{} cannot run with the axes permuted like this", beside))
 
     def move(self, region: Region, part: Sequence[Node], context: Context) -> bool:
         """Put a part of a region in its permuted form, if every operator can be written so and nobody objects."""
@@ -206,6 +224,11 @@ class _Moving:
                     if operand is not None and operand.is_initializer and editor.may_drop_initializer(operand):
                         editor.drop_initializer(operand)
         context.observer.applied(name, root, tuple(new for new, _ in self.made))
+
+
+def _named(text: str, nodes: Iterable[Node]) -> str:
+    """A reason with the operators that it is about."""
+    return text.format(" or ".join(dict.fromkeys(node.op_type for node in nodes)))
 
 
 def names_of(node: Node) -> tuple[str, ...]:

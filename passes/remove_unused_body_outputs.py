@@ -44,7 +44,7 @@ class RemoveUnusedBodyOutputs(Pass):
             return 0 if node.op != "If" else self.shrink_if(node, context)
         needed, slots = loop.needed()
         unused = [index for index in range(len(node.outputs)) if index + loop.conditions not in slots]
-        if not unused or not context.observer.may_apply(self.name, node):
+        if not context.allows(self.name, node, None if unused else "what nobody reads of it is needed in its body"):
             return 0
         for index in reversed(unused):
             loop.remove_output(index, context)

@@ -14,7 +14,7 @@ from graphopt.pipeline.base import Context, Pass
 from graphopt.rewrite.clone import Cloner
 from graphopt.rewrite.inline import Inliner
 from graphopt.schema import facts
-from graphopt.schema.spelling import spell
+from graphopt.schema.spelling import CannotSpell, spell
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,16 @@ class UnrollLoop(Pass):
 
     def unroll(self, node: Node, inliner: Inliner, context: Context) -> bool:
         """Unroll one loop if its rounds are known."""
-        body, graph, rounds = node.attribute("body"), node.graph, rounds_of(node)
-        if rounds is None or rounds < 2 or not isinstance(body, Graph) or graph is None:
+        body, graph = node.attribute("body"), node.graph
+        if not isinstance(body, Graph) or graph is None or facts.of_node(node) is None:
             return False
-        cloner = Cloner(context.editor, {})
-        why = malformed(node, body) or inliner.refusal(body) or self.refusal(node, body, graph, rounds, cloner)
+        rounds = malformed(node, body) or rounds_of(node, body)
+        if isinstance(rounds, str):
+            context.observer.declined(self.name, node, rounds.__str__)
+            return False
+        if rounds < 2:  # for inline-loop
+            return False
+        why = inliner.refusal(body) or self.refusal(node, body, graph, rounds, Cloner(context.editor, {}))
         if not context.allows(self.name, node, why):
             return False
         made = rolled_out(node, body, graph, rounds, inliner)
@@ -66,18 +71,29 @@ class UnrollLoop(Pass):
                 return f"{held.op} may give something else each time"
             if (why := cloner.refusal(held, graph)) is not None:
                 return why
-        return rounds_refusal(node, body, graph)
+        return rounds_refusal(node, body, graph) or joint_refusal(node, body, graph)
 
 
-def rounds_of(node: Node) -> int | None:
-    """How often a Loop runs, if that is known and nothing ends it early."""
-    count, condition, body = decided(node.input(0)), node.input(1), node.attribute("body")
-    if count is None or not isinstance(body, Graph) or len(body.inputs) < 2 or not body.outputs or facts.of_node(node) is None:
-        return None
+def rounds_of(node: Node, body: Graph) -> int | str:
+    """How often a Loop runs; why that is not known."""
+    count, condition = decided(node.input(0)), node.input(1)
+    if count is None:
+        return "the number of rounds is not known"
     if condition is None:  # ONNX Loop: what the body says of it is ignored then
         return count
     goes_on = unchanged(body.outputs[0])
-    return count if decided(condition) == 1 and (goes_on is body.inputs[1] or decided(goes_on) == 1) else None
+    may_go_on = decided(condition) == 1 and (goes_on is body.inputs[1] or decided(goes_on) == 1)
+    return count if may_go_on else "its condition may end it early"
+
+
+def joint_refusal(node: Node, body: Graph, graph: Graph) -> str | None:
+    """Why what the rounds give for a scan output cannot be put together; None when it can."""
+    try:
+        for _, new in scans(node, body):
+            spell("Concat", (new, new), {"axis": 0}, graph)
+    except CannotSpell as reason:
+        return str(reason)
+    return None
 
 
 def rolled_out(node: Node, body: Graph, graph: Graph, rounds: int, inliner: Inliner) -> tuple[Node, ...]:
@@ -114,7 +130,7 @@ def rolled_out(node: Node, body: Graph, graph: Graph, rounds: int, inliner: Inli
 
 
 def joined(values: list[Value], graph: Graph, before: Node, inliner: Inliner, made: list[Node]) -> Value:
-    """A scan output: what each round gives, one after the other along a new first axis."""
+    """A scan output: what each round gives, one after the other along a new first axis. `joint_refusal` must have agreed."""
     stacks = []
     for value in values:
         stack = stacked(value, graph)

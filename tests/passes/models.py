@@ -83,11 +83,15 @@ def results(message: onnx.ModelProto, feeds: Mapping[str, npt.ArrayLike], *, by_
 
 
 def before_and_after(
-    message: onnx.ModelProto, feeds: Mapping[str, npt.ArrayLike], *passes: Pass, by_onnxruntime: bool = False
+    message: onnx.ModelProto,
+    feeds: Mapping[str, npt.ArrayLike],
+    *passes: Pass,
+    by_onnxruntime: bool = False,
+    observer: Observer | None = None,
 ) -> tuple[Arrays, Arrays, Model]:
     """What a model computes before and after passes, and the model afterwards."""
     model = io.load(message)
     infer_model(model, Observer())
-    run(model, *passes)
+    run(model, *passes, observer=observer)
     before = results(message, feeds, by_onnxruntime=by_onnxruntime)
     return before, results(io.to_proto(model), feeds, by_onnxruntime=by_onnxruntime), model

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import onnx.parser
 import pytest
@@ -62,6 +64,25 @@ MODELS = {
         }>
     }""",
 }  # fmt: skip
+EVENTS: dict[str, dict[str, dict[tuple[str, str], int]]] = {  # by model and step, what is made whatever the number of rounds
+    "captures two deep": {"hoist": {("hoist-loop-invariants", "Exp"): 1}, "all": {("hoist-loop-invariants", "Exp"): 1}},
+    "outputs that are body inputs": {
+        "shrink": {("remove-unused-body-outputs", "Loop"): 1},
+        "all": {("remove-unused-body-outputs", "Loop"): 1},
+    },
+    "a loop in a loop": {
+        "hoist": {("hoist-loop-invariants", "Relu"): 2},
+        "shrink": {("remove-unused-body-outputs", "Loop"): 1},
+        "all": {
+            ("capture-loop-invariants", "Loop"): 2,
+            ("remove-unused-body-outputs", "Loop"): 2,
+            ("hoist-loop-invariants", "Relu"): 2,
+            ("hoist-loop-invariants", "Add"): 2,
+            ("hoist-loop-invariants", "Neg"): 1,
+        },
+    },
+    "the number of the round": {},
+}
 
 
 @needs_onnxruntime
@@ -70,6 +91,7 @@ MODELS = {
 @pytest.mark.parametrize("is_known", [False, True])
 @pytest.mark.parametrize("step", ["hoist", "shrink", "unroll", "all"])
 def test_keeps_results(name: str, rounds: int, is_known: bool, step: str) -> None:
+    """The same bits, and exactly the changes that each step is there for."""
     text = MODELS[name].replace(" ROUNDS) =>", ") =>" if is_known else ", int64 n) =>")
     if is_known:
         head, _, body = text.partition(" {\n")
@@ -81,9 +103,14 @@ def test_keeps_results(name: str, rounds: int, is_known: bool, step: str) -> Non
         "all": (CaptureLoopInvariants(), RemoveUnusedBodyOutputs(), HoistLoopInvariants(), UnrollLoop(), InlineIf()),
     }
     feeds = {"x": X, "w": W, "p": np.array(True)} | ({} if is_known else {"n": np.array(rounds, np.int64)})
-    before, after, model = before_and_after(onnx.parser.parse_model(HEADER + text), feeds, *steps[step], by_onnxruntime=True)
+    message, told = onnx.parser.parse_model(HEADER + text), Told()
+    before, after, model = before_and_after(message, feeds, *steps[step], by_onnxruntime=True, observer=told)
     for one, two in zip(before, after, strict=True):
         assert one.tobytes() == two.tobytes()
+    expected = Counter(EVENTS[name].get(step, {}))
+    if step in ("unroll", "all") and is_known and rounds > 1:
+        expected["unroll-loop", "Loop"] = ops(parse(HEADER + text).graph).count("Loop")
+    assert Counter(told.made) == expected
     if step == "unroll" and is_known and rounds > 1:
         assert "Loop" not in ops(model.graph)
 
@@ -115,6 +142,20 @@ def test_unrolling_is_bounded() -> None:
     run(model, UnrollLoop(nodes=16))
     assert ops(model.graph) == ["Neg"] * 16
     verify(model)
+
+
+def test_a_model_with_a_concat_of_its_own() -> None:
+    """What the rounds give cannot be put together then: the pass says so before it edits anything."""
+    text = f"""{HEADER}g (float[2] x) => (float[2] y, float[K,2] s) <int64 n = {{2}}> {{
+        y, s = Loop (n, , x) <body = b (int64 i, bool c, float[2] h) => (bool c, float[2] r, float[2] r) {{ r = Neg(h) }}>
+    }}
+    <domain: "", opset_import: ["" : 20]> Concat (a) => (b) {{ b = Neg(a) }}"""
+    model, told = parse(text), Told()
+    before = io.to_proto(model).SerializeToString()
+    assert run(model, UnrollLoop(), observer=told) == 0
+    assert io.to_proto(model).SerializeToString() == before
+    ((source, why),) = told.refused
+    assert source == "unroll-loop" and "Concat" in why
 
 
 def test_what_may_leave_outputs_out_is_what_onnx_says() -> None:

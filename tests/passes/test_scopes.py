@@ -147,7 +147,8 @@ def count(graph: Graph, operator: str) -> int:
 ON_SIZES = {"simplify-shape-arithmetic"}  # here all sizes are numbers: tests/passes/test_shape_arithmetic.py has it
 # What is about the whole model, or names and texts: test_inline_functions.py and test_whole_model_passes.py have it.
 ON_MODELS = {
-    "add-default-attributes", "add-initializers-to-inputs", "clear-metadata", "fix-names", "inline-functions", "lift-subgraph-initializers",
+    "add-default-attributes", "add-initializers-to-inputs", "clear-metadata", "fix-names", "inline-functions", "insert-qdq",
+    "lift-subgraph-initializers",
     "prune-unused-graph-inputs", "remove-default-attributes", "remove-initializers-from-inputs", "remove-unused-functions",
     "remove-unused-node-outputs", "remove-unused-opset-imports", "rename-io",
 }  # fmt: skip

@@ -20,7 +20,7 @@ from graphopt.passes.fix_names import FixNames
 from graphopt.pipeline.base import Context
 from graphopt.pipeline.pipeline import Pipeline
 from graphopt.pipeline.registry import installed
-from tests.passes.models import before_and_after, needs_onnxruntime, parse, run
+from tests.passes.models import Told, before_and_after, needs_onnxruntime, parse, run
 
 HEADER = '<ir_version: 10, opset_import: ["" : 20, "own" : 1]>\n'
 X = np.array([[1.0, -2.0, 3.0], [4.0, 5.0, -6.0]], np.float32)
@@ -52,22 +52,34 @@ OTHER_SIGNATURE = {
 }
 
 
+def two_deep() -> onnx.ModelProto:
+    """A model in which each of these passes has something to change."""
+    message = onnx.parser.parse_model(TWO_DEEP)
+    message.graph.node[0].doc_string = message.graph.node[2].attribute[0].g.node[0].doc_string = "text"
+    return message
+
+
 @needs_onnxruntime
 @pytest.mark.parametrize("pipeline", [*SAME_SIGNATURE, ", ".join(SAME_SIGNATURE)])
 def test_keeps_results_two_graphs_deep(pipeline: str) -> None:
-    message = onnx.parser.parse_model(TWO_DEEP)
+    """The same bits whichever branches are taken, and each pass changed something."""
+    message = two_deep()
     for taken in (True, False):
         feeds = {"x": X, "p": np.array(taken), "unread": X}
         steps = [step for step in Pipeline.parse(pipeline).steps if isinstance(step, graphopt.Pass)]
-        before, after, _ = before_and_after(message, feeds, *steps, by_onnxruntime=True)
+        told = Told()
+        before, after, _ = before_and_after(message, feeds, *steps, by_onnxruntime=True, observer=told)
+        assert {source for source, _ in told.made} == {step.name for step in steps}
         for one, two in zip(before, after, strict=True):
             assert one.tobytes() == two.tobytes()
 
 
 @pytest.mark.parametrize("pipeline", SAME_SIGNATURE)
 def test_keeps_the_signature_and_comes_to_an_end(pipeline: str) -> None:
-    message = onnx.parser.parse_model(TWO_DEEP)
+    """Inputs and outputs stay; what the pass changes it changes once."""
+    message = two_deep()
     once = graphopt.optimize(message, pipeline=pipeline)
+    assert once.SerializeToString(deterministic=True) != io.to_proto(io.load(message)).SerializeToString(deterministic=True)
     onnx.checker.check_model(once, full_check=True)
     assert once.graph.input == message.graph.input
     assert [value.name for value in once.graph.output] == ["y", "z"]

@@ -59,7 +59,8 @@ def test_every_name_of_onnxoptimizer_is_known() -> None:
 def test_every_name_of_the_installed_one_is_known(module: str, functions: list[str]) -> None:
     pytest.importorskip(module.partition(".")[0])
     tool = importlib.import_module(module)
-    names = [name for function in functions for name in getattr(tool, function, list)()]
+    names = [name for function in functions for name in getattr(tool, function)()]
+    assert len(names) >= 40  # a version that lists them elsewhere would be compared with nothing
     assert unknown(names) == [], "add them to passes/other_names.py"
 
 

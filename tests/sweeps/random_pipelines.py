@@ -109,11 +109,12 @@ def is_exact(statistics: Statistics) -> bool:
     """Whether all that changed a model promises the same bits."""
     registry = installed()
     rules, classes = registry.rules(), registry.passes
-    fired = [rules[name].rule.exactness for name in statistics.rules if name in rules]
-    for name in (*statistics.rules, *statistics.passes):
+    sources = [name for name, count in statistics.rules.items() if count.fired]
+    fired = [rules[name].rule.exactness for name in sources if name in rules]
+    for name in (*sources, *statistics.passes):
         stem = name.partition("{")[0]
         of = registry.find(stem) if stem in classes else None
-        if of is not None and not of.rules and (name in statistics.rules or statistics.passes[name].changes):
+        if of is not None and not of.rules and (name in sources or statistics.passes[name].changes):
             fired.append("rounding" if stem in NOT_BIT_BY_BIT else of.exactness)
     return not any(WORSE.index(one) for one in fired)
 

@@ -19,7 +19,7 @@ from tests.sweeps.canonical import canonical
 from tests.sweeps.models import bundled
 from tests.sweeps.orders import Subject, Task, all_orders, fewest
 from tests.sweeps.random_models import Unlucky, random_model
-from tests.sweeps.random_pipelines import Trial, outcome, sizes_of, small
+from tests.sweeps.random_pipelines import ORIGINAL, Trial, outcome, sizes_of, small
 from tests.sweeps.workers import Lost, each
 
 HEAD = '<ir_version: 10, opset_import: ["" : 20]>\n'
@@ -94,17 +94,29 @@ def test_a_process_that_dies_is_made_anew() -> None:
 
 
 def test_a_seed_gives_the_same_model() -> None:
+    """Most seeds give one at all."""
+    given = 0
     for seed in range(20):
         try:
-            assert random_model(seed) == random_model(seed)
+            first = random_model(seed)
         except Unlucky:
             continue
+        assert first == random_model(seed)
+        given += 1
+    assert given >= 10
 
 
 @needs_onnxruntime
 @pytest.mark.slow  # minutes
 def test_random_pipelines() -> None:
-    found = [result for _, result in each(outcome, range(1500)) if not isinstance(result, Lost)]
+    """No pipeline does harm to a random model; most seeds have one that runs, and half of the pipelines change it."""
+    results = [result for _, result in each(outcome, range(1500))]
+    lost = [result for result in results if isinstance(result, Lost)]
+    assert all(ORIGINAL in str(one) for one in lost), "\n".join(map(str, lost))  # a runtime that dies of the original is not our business
+    found = [result for result in results if not isinstance(result, Lost)]
+    assert len(found) >= 1485
+    assert sum(result.ran > 0 for result in found) >= 750
+    assert sum(result.changed for result in found) >= 1000
     failures = [str(failure) for result in found for failure in result.failures]
     assert not failures, "\n".join(failures)
 
@@ -113,6 +125,9 @@ def test_random_pipelines() -> None:
 @pytest.mark.slow  # a minute
 def test_orders_compute_the_same() -> None:
     tasks = [Task(name, proto.SerializeToString(), rounds=1, seed=0) for name, proto in bundled()]
-    found = [result for _, result in each(all_orders, tasks) if not isinstance(result, Lost)]
+    results = [result for _, result in each(all_orders, tasks)]
+    found = [result for result in results if not isinstance(result, Lost)]
+    assert len(tasks) >= 900
+    assert len(results) - len(found) <= 3  # models of which a runtime dies
     wrong = [str(finding) for findings in found for finding in findings if finding.kind == "wrong"]
     assert not wrong, "\n".join(wrong)
