@@ -120,9 +120,12 @@ def reduce_log_sum_to_parts(m: Match, x: Value, axes: Value | None, keepdims: in
     return m.op.Log(m.op.ReduceSum(x, axes, keepdims=keepdims))
 
 
-@rule(reduction("ReduceLogSumExp"), dtype=WIDE, since=10, exactness="rounding")
+@rule(reduction("ReduceLogSumExp"), dtype=WIDE, since=10, exactness="approximate")
 def reduce_log_sum_exp_to_parts(m: Match, x: Value, axes: Value | None, keepdims: int) -> Value | Declined:
-    """ReduceLogSumExp(x, axes)  ->  Log(ReduceSum(Exp(x - s), axes)) + s         s = ReduceMax(x, axes), or 0 where that is infinite"""
+    """ReduceLogSumExp(x, axes)  ->  Log(ReduceSum(Exp(x - s), axes)) + s         s = ReduceMax(x, axes), or 0 where that is infinite
+
+    Approximate: of an infinity this makes an infinity, onnxruntime's own kernel NaN.
+    """
     if x.shape is None or not all(isinstance(size, int) and size > 0 for size in x.shape) or not x.shape:
         return m.no("{} may have no elements, and so no greatest one", x)
     if (axes is not None and not numbers(axes)) or keepdims not in (0, 1):

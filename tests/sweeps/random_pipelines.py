@@ -16,6 +16,7 @@ from onnx import ModelProto
 
 from graphopt import io
 from graphopt.errors import GraphoptError, ModelError, SpecError
+from graphopt.match.rule import Exactness
 from graphopt.observe.observer import Observers
 from graphopt.observe.statistics import Statistics
 from graphopt.observe.watch import VerifyEach
@@ -99,24 +100,25 @@ class Trial:
             return True, "endless", endless[0]
         if not changes:
             return False, "", ""
-        truth = self.exact if is_exact(statistics) else self.rounding
-        wrong = truth.wrong(made)
+        promised = exactness_of(statistics)
+        truth = self.exact if promised == "exact" else self.rounding
+        wrong = truth.wrong(made) if promised != "approximate" else truth.invalid(made)  # which numbers are near enough is not known
         kind = "not the same bits" if truth.exact else "different"
         return True, kind if wrong and not wrong.startswith("the result is no valid") else "invalid" if wrong else "", wrong
 
 
-def is_exact(statistics: Statistics) -> bool:
-    """Whether all that changed a model promises the same bits."""
+def exactness_of(statistics: Statistics) -> Exactness:
+    """The least that anything which changed a model promises."""
     registry = installed()
     rules, classes = registry.rules(), registry.passes
     sources = [name for name, count in statistics.rules.items() if count.fired]
-    fired = [rules[name].rule.exactness for name in sources if name in rules]
+    fired: list[Exactness] = [rules[name].rule.exactness for name in sources if name in rules]
     for name in (*sources, *statistics.passes):
         stem = name.partition("{")[0]
         of = registry.find(stem) if stem in classes else None
         if of is not None and not of.rules and (name in sources or statistics.passes[name].changes):
             fired.append("rounding" if stem in NOT_BIT_BY_BIT else of.exactness)
-    return not any(WORSE.index(one) for one in fired)
+    return max(fired, key=WORSE.index, default="exact")
 
 
 def outcome(seed: int) -> Outcome:
