@@ -26,9 +26,10 @@ from graphopt.pipeline.pipeline import Pipeline
 from graphopt.pipeline.runner import run_pipeline
 from graphopt.verify.comparison import Options, Original
 from graphopt.verify.selfcheck.cases import constant_node
+from graphopt.verify.selfcheck.running import all_nodes
 from tests.golden.test_golden import FILES, PARTING, RUN, name_of
 from tests.runtimes import HAS_OLD_RUNTIME
-from tests.sweeps.random_pipelines import is_exact
+from tests.sweeps.random_pipelines import exactness_of
 from tests.sweeps.truth import Truth
 
 ENOUGH: Final = 2  # models of a file that changed inside: the rest is for the golden tests
@@ -144,7 +145,8 @@ def difference(before: ModelProto, result: ModelProto, pipeline: Pipeline, stati
     if not HAS_RUNTIME or max(sizes, default=0) > LARGEST:
         return None
     approximate = any(isinstance(step, Pass) and step.exactness == "approximate" for step in pipeline.steps)
-    options = Options(seeds=1, special=not approximate, exact=is_exact(statistics))
+    quantizes = any(node.op_type == "QuantizeLinear" for node in all_nodes(result))  # no integer stands for NaN
+    options = Options(seeds=1, special=not approximate and not quantizes, exact=exactness_of(statistics) == "exact")
     found: str | None = None
     trusted = Truth(result).runners
     for runner in (runner for runner in Truth(before).runners if runner in trusted):
