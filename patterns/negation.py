@@ -13,6 +13,13 @@ from graphopt.patterns.zero import is_zero
 a, b, c = tensor("a"), tensor("b"), const("c")
 
 
+def divides(value: Value) -> bool:
+    """Whether floats are divided by it: by zeros of either sign they come out as either infinity."""
+    return value.dtype in FLOATING and any(
+        user.op == "Reciprocal" or (user.op == "Div" and user.inputs[1] is value) for user in value.users
+    )
+
+
 @rule(op.Neg(op.Neg(a).kept()), keeps_type=True)
 def neg_neg(m: Match, a: Value) -> Value:
     """Neg(Neg(a))  ->  a"""
@@ -44,14 +51,16 @@ def div_of_negs(m: Match, a: Value, b: Value) -> Value:
 
 
 @rule(op.Neg(op.Sub(a, b)), dtype=NUMERIC, keeps_type=True, exactness="rounding")
-def neg_sub(m: Match, a: Value, b: Value) -> Value:
-    """Neg(Sub(a, b))  ->  Sub(b, a)                   rounding: of a - a, which is +0, it makes no -0"""
-    return m.op.Sub(b, a)
+def neg_sub(m: Match, a: Value, b: Value) -> Value | Declined:
+    """Neg(Sub(a, b))  ->  Sub(b, a)                   rounding: of a - a, which is +0, it makes no -0; nothing is divided by it"""
+    return m.no("{} is divided by, and so the sign of a zero matters", m.root.output) if divides(m.root.output) else m.op.Sub(b, a)
 
 
 @rule(op.Sub(tensor("c", where=is_zero), a), dtype=NUMERIC, keeps_type=True, exactness="rounding")
 def zero_minus(m: Match, a: Value, c: Value) -> Value | Declined:
-    """Sub(0, a)  ->  Neg(a)                           rounding: of +0 it makes -0; c does not make it bigger"""
+    """Sub(0, a)  ->  Neg(a)                           rounding: of +0 it makes -0; c does not make it bigger, nothing is divided by it"""
+    if divides(m.root.output):
+        return m.no("{} is divided by, and so the sign of a zero matters", m.root.output)
     found = unless_wider(m, a, c)
     return found if isinstance(found, Declined) else m.op.Neg(a)
 
