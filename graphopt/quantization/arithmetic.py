@@ -5,7 +5,7 @@ The quotient is taken and rounded in float32, half to even; the zero point is ad
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -26,14 +26,18 @@ def limits(dtype: DType) -> tuple[float, float]:
 
 
 def quantize(x: Array, by: Quantization) -> Array:
-    """What QuantizeLinear makes of floats: an array of `by.dtype`. NaN is out of contract."""
+    """What QuantizeLinear makes of floats: an array of `by.dtype`.
+
+    Out of contract: NaN; quotients of 2^31 and more, with which some of onnxruntime's kernels do not saturate; and numbers beyond the range
+    of a float8 without `saturate`, of which it makes the greatest, an infinity or a NaN, by the type and by how far beyond.
+    """
     scale, zero = (entries(part, by, x.shape) for part in (by.scale, by.zero_point))
-    quotient = x.astype(np.float32) / scale.astype(np.float32)
     least, most = limits(by.dtype)
+    with np.errstate(over="ignore"):
+        quotient = x.astype(np.float32) / scale.astype(np.float32)
     if not by.dtype.is_integer:
-        return (np.clip(quotient, least, most) if by.saturate else quotient).astype(by.dtype.numpy)
-    made: Array = np.clip(np.rint(quotient) + zero.astype(np.float32), least, most).astype(by.dtype.numpy)
-    return made
+        return np.asarray(np.clip(quotient, least, most) if by.saturate else quotient).astype(by.dtype.numpy)
+    return np.asarray(np.clip(np.rint(quotient) + zero.astype(np.float32), least, most)).astype(by.dtype.numpy)
 
 
 def dequantize(q: Array, by: Quantization) -> Array:
@@ -41,8 +45,8 @@ def dequantize(q: Array, by: Quantization) -> Array:
     scale, zero = (entries(part, by, q.shape) for part in (by.scale, by.zero_point))
     wide = np.float32 if not by.dtype.is_integer else np.int32
     difference = q.astype(wide) - zero.astype(wide)
-    made: Array = (difference.astype(np.float32) * scale.astype(np.float32)).astype(by.scale.dtype)
-    return made
+    with np.errstate(over="ignore"):  # what is too great for the scale's type is infinite, there too
+        return np.asarray(difference.astype(np.float32) * scale.astype(np.float32)).astype(by.scale.dtype)
 
 
 def entries(part: Array, by: Quantization, shape: tuple[int, ...]) -> Array:
@@ -52,3 +56,32 @@ def entries(part: Array, by: Quantization, shape: tuple[int, ...]) -> Array:
     if not by.block:
         return part.reshape([-1 if axis == by.axis else 1 for axis in range(len(shape))])
     return np.repeat(part, by.block, axis=by.axis)[tuple(slice(size) for size in shape)]
+
+
+# How wide integers may be so that (q - z) * s, rounded to the scale's type, still leads back to q.
+_WIDEST: Final = {DType.float32: 16, DType.float16: 8, DType.bfloat16: 4}
+_LEAST_NORMAL: Final = 2.0**-126
+_FLOATS: Final = frozenset({DType.float8e4m3fn, DType.float8e4m3fnuz, DType.float8e5m2fnuz})  # the others have infinities
+
+
+def loses(by: Quantization) -> str:
+    """Why quantizing what was dequantized with the same parameters may not give back each number; empty when it does.
+
+    Where it does, dequantizing is strictly monotone as well (strictly falling where the scale is negative). Integers of up to 16 bits with
+    float32 scales, 8 bits with float16 and 4 bits with bfloat16, as long as no product overflows; float8 without infinities.
+    """
+    kind = by.scale_dtype
+    scales = np.abs(by.scale.astype(np.float64))
+    if not by.dtype.is_integer:
+        if by.dtype not in _FLOATS or kind is not DType.float32 or not by.saturate or by.zero_point.astype(np.float32).any():
+            return f"{by.dtype} dequantized by {kind} does not always come back"
+        smallest = float(np.finfo(np.float32).max) / limits(by.dtype)[1]
+        fits = scales.min(initial=1) >= _LEAST_NORMAL * 2**18 and scales.max(initial=0) < smallest
+        return "" if fits else "products of float8 and a scale leave the range of float32"
+    if by.dtype.bits > _WIDEST.get(kind, 0):
+        return f"{by.dtype} dequantized to {kind} does not always come back"
+    least, most = limits(by.dtype)
+    zero = by.zero_point.astype(np.float64)
+    greatest = np.maximum(zero - least, most - zero) * scales
+    highest = 65504.0 if kind is DType.float16 else float(np.finfo(np.float32).max) * (1 - 2.0**-8)  # the latter for bfloat16 too
+    return "" if greatest.max(initial=0) <= highest else f"products of {by.dtype} and a scale leave the range of {kind}"
