@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from graphopt import errors as errors
     from graphopt import verify as verify
+    from graphopt.api import lint as lint
     from graphopt.api import load as load
     from graphopt.api import optimize as optimize
     from graphopt.api import optimize_file as optimize_file
@@ -44,12 +45,14 @@ if TYPE_CHECKING:
     from graphopt.pipeline.base import RulePass as RulePass
     from graphopt.pipeline.pipeline import Pipeline as Pipeline
     from graphopt.pipeline.plugin import Plugin as Plugin
+    from graphopt.pipeline.target import Target as Target
 
 _HOMES = {
     "load": "api",
     "save": "api",
     "optimize": "api",
     "optimize_file": "api",
+    "lint": "api",
     "Model": "ir.model",
     "Value": "ir.graph",
     "DType": "ir.dtype",
@@ -72,6 +75,7 @@ _HOMES = {
     "Level": "pipeline.base",
     "Pipeline": "pipeline.pipeline",
     "Plugin": "pipeline.plugin",
+    "Target": "pipeline.target",
     "Observer": "observe.observer",
     "GraphoptError": "errors",
     "ModelError": "errors",

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 from graphopt.errors import SpecError
 from graphopt.infer.freeze import Extent, Wishes
@@ -21,12 +21,14 @@ from graphopt.pipeline.registry import installed
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+    from graphopt.runtimes.lint import Finding
+
 FilePath: TypeAlias = "str | os.PathLike[str]"
 Sizes: TypeAlias = "Mapping[str, int] | None"
 Shapes: TypeAlias = "Mapping[str, Sequence[Extent]] | None"
 Surgeons = TypeVar("Surgeons", bound=SurgeonGraph)
 
-__all__ = ["load", "optimize", "optimize_file", "save"]
+__all__ = ["lint", "load", "optimize", "optimize_file", "save"]
 
 
 class _Logged(Observer):
@@ -37,36 +39,41 @@ class _Logged(Observer):
 
 
 @overload
-def optimize(source: ModelProto, level: int = 1, *, pipeline: Pipeline | str | None = None, only: Collection[str] = (),
+def optimize(source: ModelProto, level: int | None = None, *, target: str | None = None,
+             pipeline: Pipeline | str | None = None, only: Collection[str] = (),
              skip: Collection[str] = (), initializers_are_constants: bool = False, freeze: Sizes = None, input_shapes: Shapes = None,
              opset: int | None = None, allow_outside: bool = False, verify: bool = False, verify_each: bool = False,
              observer: Observer | None = None, report: FilePath | None = None, reproducer: FilePath | None = None) -> ModelProto: ...
 @overload
-def optimize(source: bytes, level: int = 1, *, pipeline: Pipeline | str | None = None, only: Collection[str] = (),
+def optimize(source: bytes, level: int | None = None, *, target: str | None = None,
+             pipeline: Pipeline | str | None = None, only: Collection[str] = (),
              skip: Collection[str] = (), initializers_are_constants: bool = False, freeze: Sizes = None, input_shapes: Shapes = None,
              opset: int | None = None, allow_outside: bool = False, verify: bool = False, verify_each: bool = False,
              observer: Observer | None = None, report: FilePath | None = None, reproducer: FilePath | None = None) -> bytes: ...
 @overload
-def optimize(source: FilePath | Model, level: int = 1, *, pipeline: Pipeline | str | None = None, only: Collection[str] = (),
+def optimize(source: FilePath | Model, level: int | None = None, *, target: str | None = None,
+             pipeline: Pipeline | str | None = None, only: Collection[str] = (),
              skip: Collection[str] = (), initializers_are_constants: bool = False, freeze: Sizes = None, input_shapes: Shapes = None,
              opset: int | None = None, allow_outside: bool = False, verify: bool = False, verify_each: bool = False,
              observer: Observer | None = None, report: FilePath | None = None, reproducer: FilePath | None = None) -> Model: ...
 @overload
-def optimize(source: Surgeons, level: int = 1, *, pipeline: Pipeline | str | None = None, only: Collection[str] = (),
+def optimize(source: Surgeons, level: int | None = None, *, target: str | None = None,
+             pipeline: Pipeline | str | None = None, only: Collection[str] = (),
              skip: Collection[str] = (), initializers_are_constants: bool = False, freeze: Sizes = None, input_shapes: Shapes = None,
              opset: int | None = None, allow_outside: bool = False, verify: bool = False, verify_each: bool = False,
              observer: Observer | None = None, report: FilePath | None = None, reproducer: FilePath | None = None) -> Surgeons: ...
 @overload
-def optimize(source: ModelProto | bytes | FilePath | Model | SurgeonGraph, level: int = 1, *, output: FilePath,
-             pipeline: Pipeline | str | None = None, only: Collection[str] = (), skip: Collection[str] = (),
+def optimize(source: ModelProto | bytes | FilePath | Model | SurgeonGraph, level: int | None = None, *, output: FilePath,
+             target: str | None = None, pipeline: Pipeline | str | None = None, only: Collection[str] = (), skip: Collection[str] = (),
              initializers_are_constants: bool = False, freeze: Sizes = None, input_shapes: Shapes = None, opset: int | None = None,
              allow_outside: bool = False, verify: bool = False, verify_each: bool = False, observer: Observer | None = None,
              report: FilePath | None = None, reproducer: FilePath | None = None) -> Path: ...
 def optimize(
     source: ModelProto | bytes | FilePath | Model | SurgeonGraph,
-    level: int = 1,
+    level: int | None = None,
     *,
     output: FilePath | None = None,
+    target: str | None = None,
     pipeline: Pipeline | str | None = None,
     only: Collection[str] = (),
     skip: Collection[str] = (),
@@ -88,7 +95,8 @@ def optimize(
     new one, which `graphopt.interop.graphsurgeon` makes; what such a graph cannot hold is listed there. With `output` the result is
     written there, and its path returned, whatever the source was; input and output may be the same file.
 
-    level: which levels of passes run, 1 to this one; 0 runs none.
+    level: which levels of passes run, 1 to this one; 0 runs none. The default is 1, or 2 when there is a target.
+    target: the runtime that the model is for, which the levels above 1 ask for: `"onnxruntime-cpu-x64"`; `graphopt targets` lists them.
     pipeline: what runs instead of a level, as an object or as text: `"level1, fuse-matmul-add"`.
     only, skip: names of passes to run alone, or not to run.
     initializers_are_constants: no caller feeds the initializers that are listed as inputs as well, so they become constants. Before IR
@@ -113,7 +121,7 @@ def optimize(
     PosixPath('smaller.onnx')
     """
     path = Path(source) if isinstance(source, (str, os.PathLike)) else None
-    chosen = _pipeline(pipeline, level).at_opset(opset)  # the caller's mistakes first: exporting a graph may take long
+    chosen = _pipeline(pipeline, level, target).at_opset(opset)  # the caller's mistakes first: exporting a graph may take long
     job = Job(
         path if path is not None else from_graphsurgeon(source) if is_surgeon_graph(source) else source,
         chosen,
@@ -146,9 +154,30 @@ def optimize_file(source: FilePath, output: FilePath) -> Path:
     return optimize(source, output=output)
 
 
-def _pipeline(pipeline: Pipeline | str | None, level: int) -> Pipeline:
+def lint(source: ModelProto | bytes | FilePath | Model | SurgeonGraph, *, target: str, allow_outside: bool = False) -> list[Finding]:
+    """What a runtime will refuse of a quantized model, compute wrong, or compute in floats or leave unfused; nothing is run.
+
+    One `Finding` for each node: `node`, `name`, `kind` ("refused", "wrong" or "float", in this order), `reason`, and `helps`, the pass that
+    would help ("" if none does). The model is not changed; of a `Model` the types are inferred. Raises SpecError for an unknown
+    target, ModelError for the model.
+
+    >>> [str(finding) for finding in graphopt.lint("model.onnx", target="tensorrt")]       # doctest: +SKIP
+    """
+    from graphopt.infer.model import infer_model
+    from graphopt.runtimes.lint import findings
+
+    wants = installed().target_named(target).wants
+    given: Any = from_graphsurgeon(source) if is_surgeon_graph(source) else source  # Any: what is no graph is not narrowed by asking
+    model = given if isinstance(given, Model) else load(given, allow_outside=allow_outside)
+    infer_model(model)
+    return findings(model, wants)
+
+
+def _pipeline(pipeline: Pipeline | str | None, level: int | None, target: str | None) -> Pipeline:
     if pipeline is None:
-        return Pipeline.of_levels(level)
+        return Pipeline.of_levels(level, target)
+    if target is not None:
+        raise SpecError(f"give a target or a pipeline, not both: a pipeline says level2{{target={target}}}")
     if isinstance(pipeline, str):
         return Pipeline.parse(pipeline)
     if isinstance(pipeline, Pipeline):

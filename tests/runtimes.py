@@ -14,3 +14,4 @@ def _is_below(*wanted: int) -> bool:
 
 
 HAS_OLD_RUNTIME = _is_below(1, 24)
+IS_BEFORE_TARGETS = _is_below(1, 31)  # what passes/targets.py says of onnxruntime is so from here on; older ones ask less before they fuse

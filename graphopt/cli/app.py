@@ -15,8 +15,10 @@ COMMANDS = {
     "optimize": "optimize",
     "compare": "compare",
     "explain": "explain",
+    "lint": "lint",
     "passes": "passes",
     "rules": "rules",
+    "targets": "targets",
     "verify-rules": "verify_rules",
 }
 INTERRUPTED = 130  # 128 + SIGINT, as shells count

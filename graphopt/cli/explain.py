@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from graphopt.cli.quantized import tell_remaining
 from graphopt.cli.shared import plugin_option, python_warnings_told, refuse_text, registry_of, warn
 from graphopt.cli.sizes import size_options, wishes_of
 
@@ -17,11 +18,15 @@ if TYPE_CHECKING:
     from graphopt.match.explain import Explanation
     from graphopt.match.rule import Rule
 
+DEFAULT_TARGET = "onnxruntime-cpu-x64"
+
 
 @click.command(short_help="Say why rules do not fire on a model.")
 @click.argument("model", metavar="MODEL", type=click.Path(path_type=Path, readable=False))
 @click.option("--rule", "names", multiple=True, metavar="RULE", help="Explain this rule, at every node where it is tried. Repeatable.")
 @click.option("--dynamic", is_flag=True, help="Explain why each Shape, If, Loop, NonZero ... is left (after level 1, or --after).")
+@click.option("--qdq", is_flag=True, help="Explain why each QuantizeLinear and DequantizeLinear will be left by a runtime.")
+@click.option("--target", metavar="NAME", help="The runtime for --qdq (default: onnxruntime-cpu-x64); `graphopt targets` lists them.")
 @click.option("--after", metavar="PIPELINE", help="Run this first: what is left, and why?")
 @click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="How many places to show for each rule.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, all places.")
@@ -29,16 +34,19 @@ if TYPE_CHECKING:
 @size_options
 @plugin_option
 def explain(
-    model: Path, names: tuple[str, ...], dynamic: bool, after: str | None, limit: int, as_json: bool, allow_outside: bool,
-    plugins: tuple[str, ...], **sizes: Any,  # Any: what `size_options` give
+    model: Path, names: tuple[str, ...], dynamic: bool, qdq: bool, target: str | None, after: str | None, limit: int, as_json: bool,
+    allow_outside: bool, plugins: tuple[str, ...], **sizes: Any,  # Any: what `size_options` give
 ) -> None:  # fmt: skip
     """Say why rules do not fire on MODEL: how far the furthest attempt came, and what stopped it.
 
     Without --rule each rule that came anywhere is listed once, with its furthest attempt. With --dynamic: what is still computed when the
-    model runs because sizes or data are not known before, what each depends on, and which --freeze would remove it.
+    model runs because sizes or data are not known before, what each depends on, and which --freeze would remove it. With --qdq: which
+    QuantizeLinear and DequantizeLinear a runtime will leave after its own fusion, and which condition of which node is the reason.
     """
-    if dynamic and names:
-        raise click.UsageError("give --rule or --dynamic, not both: one explains rules, the other what is left of a model")
+    if dynamic + qdq + bool(names) > 1:
+        raise click.UsageError("give one of --rule, --dynamic and --qdq: one explains rules, the others what is left of a model")
+    if target is not None and not qdq:
+        raise click.UsageError("--target goes with --qdq")
     from graphopt import io
     from graphopt.cli.told import Told
     from graphopt.infer.freeze import freeze_dimensions
@@ -46,6 +54,7 @@ def explain(
     from graphopt.pipeline.runner import run_pipeline
 
     registry = registry_of(plugins)
+    runtime = registry.target_named(target or DEFAULT_TARGET) if qdq else None
     rules = [registry.rule_named(name) for name in names] or [known.rule for known in registry.rules().values()]
     wishes = wishes_of(sizes)
     refuse_text(model)
@@ -56,6 +65,9 @@ def explain(
         freeze_dimensions(loaded, wishes, told)
         if not run_pipeline(pipeline, loaded, told, registry=registry):
             infer(loaded)
+    if runtime is not None:
+        tell_remaining(loaded, runtime, limit, as_json=as_json)
+        return
     if dynamic:
         tell_dynamic(loaded, limit, as_json=as_json)
         return

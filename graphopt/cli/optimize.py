@@ -21,13 +21,15 @@ graphopt optimize in.onnx -o out.onnx
 graphopt optimize in.onnx -o out.onnx --verify --report report.json
 graphopt optimize in.onnx -o out.onnx -p 'level1, -fuse-conv-bn'
 graphopt optimize in.onnx -o out.onnx --freeze batch=1,seq=128
+graphopt optimize quantized.onnx -o out.onnx --target onnxruntime-cpu-x64
 """
 
 
 @click.command(short_help="Make a model smaller and faster.", epilog=EPILOG)
 @click.argument("model", metavar="IN", type=click.Path(path_type=Path, readable=False))
 @click.option("-o", "--output", metavar="OUT", type=click.Path(path_type=Path), help="Where the result goes; may be IN.")
-@click.option("--level", type=int, metavar="N", help="Run the levels 1 to N (default: 1; 0 runs nothing).")
+@click.option("--level", type=int, metavar="N", help="Run the levels 1 to N (default: 1, with --target 2; 0 runs nothing).")
+@click.option("--target", metavar="NAME", help="The runtime that it is for; `graphopt targets` lists them.")
 @click.option("-p", "--pipeline", metavar="PIPELINE", help="Run this instead of a level; see above.")
 @click.option("--only", multiple=True, metavar="PASS", help="Of the passes run this one alone. Repeatable.")
 @click.option("--skip", multiple=True, metavar="PASS", help="Leave this pass out. Repeatable.")
@@ -56,6 +58,8 @@ def optimize(model: Path, output: Path | None, dry_run: bool, quiet: bool, **opt
         raise click.UsageError("where should the result go? Give -o OUT, or --dry-run to write nothing")
     if options["level"] is not None and options["pipeline"] is not None:
         raise click.UsageError("give --level or --pipeline, not both; a pipeline may contain level1")
+    if options["target"] is not None and options["pipeline"] is not None:
+        raise click.UsageError(f"give --target or --pipeline, not both; a pipeline may contain level2{{target={options['target']}}}")
     from graphopt.cli.progress import Progress
     from graphopt.cli.tables import account, show, times_table
     from graphopt.observe.observer import Observers
@@ -84,7 +88,7 @@ def make_job(source: Path, output: Path | None, registry: Registry, options: dic
 
     return Job(
         source,
-        pipeline_of(options["pipeline"], options["level"], registry).at_opset(options["opset"], registry),
+        pipeline_of(options["pipeline"], options["level"], options["target"], registry).at_opset(options["opset"], registry),
         registry,
         output=output,
         only=options["only"],
@@ -102,11 +106,11 @@ def make_job(source: Path, output: Path | None, registry: Registry, options: dic
     )
 
 
-def pipeline_of(text: str | None, level: int | None, registry: Registry) -> Pipeline:
-    """The pipeline that a text or a level stands for."""
+def pipeline_of(text: str | None, level: int | None, target: str | None, registry: Registry) -> Pipeline:
+    """The pipeline that a text, or a level and a target stand for."""
     from graphopt.pipeline.pipeline import Pipeline
 
-    return Pipeline.of_levels(1 if level is None else level) if text is None else Pipeline.parse(text, registry)
+    return Pipeline.of_levels(level, target, registry) if text is None else Pipeline.parse(text, registry)
 
 
 def listeners(options: dict[str, Any], tell: Any) -> list[Observer]:  # Any: one type for each option; a function of a text

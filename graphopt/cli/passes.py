@@ -52,11 +52,12 @@ def page_about(registry: Registry, name: str) -> str:
 
 
 def in_order(registry: Registry) -> list[str]:
-    """The passes by level, then those that run only when named; what cannot be loaded is left out."""
+    """The passes by level, for whatever target, then those that run only when named; what cannot be loaded is left out."""
     from graphopt.pipeline.base import Level
 
     levels = [level for level in Level if level > 0] + [level for level in Level if level <= 0]
-    names = [name for level in levels for name in registry.level(level)]
+    targets = ["", *(name for name in registry.targets if registry.find_target(name) is not None)]
+    names = [name for level in levels for target in targets for name in registry.level(level, target)]
     return [name for name in dict.fromkeys([*names, *registry.passes]) if registry.find(name) is not None]
 
 

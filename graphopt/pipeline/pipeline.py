@@ -36,12 +36,13 @@ class Fixpoint:
 @final
 @dataclass(frozen=True, slots=True)
 class LevelStep:
-    """All passes of one level, in its order, again until none of them changes anything."""
+    """All passes of one level, in its order, again until none of them changes anything. Above level 1 `target` says which passes."""
 
     level: int
+    target: str = ""
 
     def __str__(self) -> str:
-        return f"level{self.level:d}"
+        return f"level{self.level:d}{{target={self.target}}}" if self.target else f"level{self.level:d}"
 
 
 @final
@@ -82,12 +83,19 @@ class Pipeline:
         object.__setattr__(self, "steps", tuple(flat))
 
     @classmethod
-    def of_levels(cls, level: int) -> Pipeline:
-        """The levels 1 to `level`. Raises SpecError when there is no such level."""
+    def of_levels(cls, level: int | None = None, target: str | None = None, registry: Registry | None = None) -> Pipeline:
+        """The levels 1 to `level`: to 2 when None and there is a target, otherwise level 1.
+
+        Raises SpecError when there is no such level or target, or only one of the two where both are needed.
+        """
+        if level is None:
+            level = int(Level.BASIC if target is None else Level.EXTENDED)
         levels = [int(known) for known in Level if known > 0]
         if isinstance(level, bool) or level not in (0, *levels):
             raise SpecError(f"there is no level {level!r}; known: {', '.join(map(str, levels))}, and 0 for no optimization at all")
-        return cls([LevelStep(number) for number in levels if number <= level])
+        if (target is not None or level > Level.BASIC) and (why := _mismatch(level, target, registry or installed())):
+            raise SpecError(why)
+        return cls([LevelStep(number, (target or "") if number > Level.BASIC else "") for number in levels if number <= level])
 
     @classmethod
     def parse(cls, text: str, registry: Registry | None = None) -> Pipeline:
@@ -106,7 +114,7 @@ class Pipeline:
 
 @final
 class _Parser:
-    """step {"," step}, where a step is  name[{options}] | fixpoint[{limit=n}](steps) | levelN | -name.
+    """step {"," step}, where a step is  name[{options}] | fixpoint[{limit=n}](steps) | levelN[{target=name}] | -name.
 
     The name of another tool stands for our passes that do the same.
     """
@@ -175,7 +183,16 @@ class _Parser:
     def level(self, number: int, word: Word) -> LevelStep:
         if number not in list(Level):
             raise self.source.error(f"there is no {word.text}; known: {', '.join(f'level{int(level)}' for level in Level)}", word.at)
-        return LevelStep(number)
+        target, at = None, word.at
+        for key, value in self.options() if self.source.peek() == "{" else []:
+            if key.text != "target":
+                raise self.source.error(f"{word.text} has no option {key.text!r}{nearest(key.text, ['target'])}", key.at)
+            if not isinstance(value, Word):
+                raise self.source.error(f"{word.text}{{target}} takes the name of a target: {_listed(self.registry)}", key.at)
+            target, at = value.text, value.at
+        if (target is not None or number > Level.BASIC) and (why := _mismatch(number, target, self.registry)):
+            raise self.source.error(why, at)
+        return LevelStep(number, target or "")
 
     def skip(self, name: str, word: Word, before: list[Step]) -> list[Step]:
         if name not in self.registry.passes and self.registry.other_name(name) is None:
@@ -208,6 +225,21 @@ class _Parser:
 
 def _has_level(steps: Iterable[Step]) -> bool:
     return any(isinstance(step, LevelStep) or (isinstance(step, Fixpoint) and _has_level(step.steps)) for step in steps)
+
+
+def _mismatch(level: int, target: str | None, registry: Registry) -> str:
+    """Why a level does not go with a target, or with none; empty when it does."""
+    if target is None:
+        return f"level {level} needs a target, as level{level}{{target=NAME}} or --target NAME; known: {_listed(registry)}"
+    if level <= Level.BASIC:
+        return f"level {level} is the same for every target: leave the target {target!r} out, or ask for level {int(Level.EXTENDED)}"
+    if target not in registry.targets:
+        return f"no target is called {target!r}{nearest(target, registry.targets)}"
+    return ""
+
+
+def _listed(registry: Registry) -> str:
+    return ", ".join(registry.targets) or "none"
 
 
 def _reason(registry: Registry, name: str) -> str:

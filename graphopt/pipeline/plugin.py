@@ -1,4 +1,4 @@
-"""What a package says of the passes, rules, operator facts and shape functions that it brings.
+"""What a package says of the passes, rules, targets, operator facts and shape functions that it brings.
 
 Imports nothing: an index of names must be cheap.
 
@@ -25,7 +25,9 @@ GROUP = "graphopt.plugins"
 
 @final
 class Plugin:
-    """One package's passes, rules, operator facts and shape functions, by name; the right sides are `"module:name"`, imported when named.
+    """One package's passes, rules, targets, operator facts and shape functions, by name.
+
+    The right sides are `"module:name"`, imported when named.
 
     `passes` name subclasses of `Pass`. `rules` name single rules that are not (only) part of a pass: a pipeline may use each by its
     name, and `verify-rules` checks them all. `levels` says which of the passes run at which level, and in which order; a pass that is in
@@ -36,9 +38,10 @@ class Plugin:
     outputs, None for what is not known; it is imported when the first such node is met.
     `other_names` is one such place, of a table of the names that other tools have for what these passes do
     (`graphopt.pipeline.other_names`); it is imported when a pipeline names what is neither a pass nor a rule.
+    `targets` name `graphopt.pipeline.target.Target`s: what a runtime wants of a model, and which passes prepare it.
     """
 
-    __slots__ = ("levels", "name", "operators", "other_names", "passes", "rules", "shapes")
+    __slots__ = ("levels", "name", "operators", "other_names", "passes", "rules", "shapes", "targets")
 
     def __init__(
         self,
@@ -50,6 +53,7 @@ class Plugin:
         operators: Mapping[str, str] | None = None,
         shapes: Mapping[str, str] | None = None,
         other_names: str | None = None,
+        targets: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self.passes = dict(passes or {})
@@ -58,6 +62,7 @@ class Plugin:
         self.operators = dict(operators or {})
         self.shapes = dict(shapes or {})
         self.other_names = other_names
+        self.targets = dict(targets or {})
 
     def __repr__(self) -> str:
         return f"Plugin({self.name!r}, {len(self.passes)} passes, {len(self.rules)} rules)"

@@ -1,4 +1,4 @@
-"""Which passes and rules there are: what the installed plug-ins say, graphopt's own among them, loaded when named."""
+"""Which passes, rules and targets there are: what the installed plug-ins say, graphopt's own among them, loaded when named."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from graphopt.pipeline.plugin import GROUP, Plugin
 
 if TYPE_CHECKING:
     from graphopt.match.rule import Rule
+    from graphopt.pipeline.target import Target
 
 OURS = "graphopt"  # the plug-in whose passes come first in each level
 NAME = re.compile(r"(?!fixpoint$|level\d+$)[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -72,12 +73,14 @@ class Registry:
         self.plugins = tuple(sorted(self.plugins, key=lambda plugin: (plugin.name != OURS, plugin.name)))
         self.passes = self._unique("pass", lambda plugin: plugin.passes)
         self.single_rules = self._unique("rule", lambda plugin: plugin.rules)
+        self.targets = self._unique("target", lambda plugin: plugin.targets)
         self._operators = {
             name: Entry(name, target, plugin.name) for plugin in self.plugins for name, target in plugin.operators.items()
         }
         self._shapes = self._unique("shape function of", lambda plugin: plugin.shapes, OPERATOR, "domain.Operator")
         self._classes: dict[str, type[Pass] | None] = {}
-        self._levels: dict[int, tuple[str, ...]] = {}
+        self._targets: dict[str, Target | None] = {}
+        self._levels: dict[tuple[int, str], tuple[str, ...]] = {}
         self._rules: dict[str, KnownRule] | None = None
         self._other_names: dict[str, OtherName] | None = None
 
@@ -164,6 +167,38 @@ class Registry:
             raise SpecError(f"no pass is called {name!r}{nearest(name, {*self.passes, *self.other_names()})}")
         return found
 
+    # ---- targets
+
+    def find_target(self, name: str) -> Target | None:
+        """A target, loaded; None when there is none of this name or it cannot be loaded (then `failures` says so)."""
+        if name not in self._targets:
+            entry = self.targets.get(name)
+            self._targets[name] = None if entry is None else self._load_target(entry)
+        return self._targets[name]
+
+    def _load_target(self, entry: Entry) -> Target | None:
+        from graphopt.pipeline.target import Target
+
+        try:
+            found = entry.load()
+            if not isinstance(found, Target):
+                raise TypeError(f"it is {found!r}, not a Target")
+            if found.name != entry.name:
+                raise TypeError(f"it calls itself {found.name!r}")
+        except Exception as error:  # whatever a stranger's module raises while it is imported
+            self._fail(f"the target {entry.name!r} is left out: {entry} cannot be loaded: {_reason(error)}")
+            return None
+        return found
+
+    def target_named(self, name: str) -> Target:
+        """A target. Raises SpecError with the near name when there is none, or with the reason why it cannot be loaded."""
+        found = self.find_target(name)
+        if found is None and name in self.targets:
+            raise SpecError(next(message for message in self.failures if f"the target {name!r}" in message))
+        if found is None:
+            raise SpecError(f"no target is called {name!r}{nearest(name, self.targets)}")
+        return found
+
     # ---- names of other tools
 
     def other_names(self) -> dict[str, OtherName]:
@@ -199,16 +234,27 @@ class Registry:
 
     # ---- the levels
 
-    def level(self, number: int) -> tuple[str, ...]:
-        """The names of the passes of a level, in the order in which they run; one that runs several times stands several times."""
-        if number not in self._levels:
-            places = []
+    def level(self, number: int, target: str = "") -> tuple[str, ...]:
+        """The names of the passes of a level, in the order in which they run; one that runs several times stands several times.
+
+        Above level 1 a target lists them; without one these are what plug-ins add for every target. Raises SpecError for an unknown target.
+        """
+        if (number, target) not in self._levels:
+            places = [Place(name, OURS) for name in self._named_by(target, number)] if target else []
+            listed = {place.name for place in places}
             for plugin in self.plugins:
-                for name in self._named_for(plugin, number):
+                for name in [name for name in self._named_for(plugin, number) if name not in listed]:
                     known = None if plugin.name == OURS else self.find(name)
                     places.append(Place(name, plugin.name, known.after if known else (), known.before if known else ()))
-            self._levels[number] = in_order(places, OURS)
-        return self._levels[number]
+            self._levels[number, target] = in_order(places, OURS)
+        return self._levels[number, target]
+
+    def _named_by(self, target: str, number: int) -> Iterable[str]:
+        names = self.target_named(target).levels.get(number, ())
+        for name in names:
+            if name not in self.passes:
+                self._fail(f"the target {target!r} lists {name!r} in its level {number}, but there is no such pass")
+        return [name for name in names if name in self.passes]
 
     def _named_for(self, plugin: Plugin, number: int) -> Iterable[str]:
         if plugin.levels is not None:
@@ -219,8 +265,12 @@ class Registry:
         return [name for name in plugin.passes if (known := self.find(name)) is not None and known.level == number]
 
     def level_of(self, name: str) -> int | None:
-        """The level that runs a pass; None for one that runs only when it is named."""
-        return next((int(level) for level in Level if name in self.level(level)), None)
+        """The level that runs a pass, for some target at least; None for one that runs only when it is named."""
+        for level in Level:
+            if name in self.level(level):
+                return int(level)
+        loaded = [found for target in self.targets if (found := self.find_target(target)) is not None]
+        return next((int(level) for level in Level if any(name in target.levels.get(level, ()) for target in loaded)), None)
 
     def entry_of(self, step: str) -> Entry | None:
         """What brings a pass, or a rule that ran as one; None for one that a program made itself. Loads nothing."""

@@ -107,7 +107,7 @@ def _resolved(steps: Iterable[Step], registry: Registry) -> tuple[Task, ...]:
                 for kept in (_without((task,), {step.name}, levels_only=True) if leaves else (task,))
             ]
         elif isinstance(step, LevelStep):
-            found = [known() for name in registry.level(step.level) if (known := registry.find(name)) is not None]
+            found = [known() for name in registry.level(step.level, step.target) if (known := registry.find(name)) is not None]
             tasks.append((Loop(tuple(found), ROUNDS, str(step), is_level=True), True))
         elif isinstance(step, Fixpoint):
             tasks.append((Loop(_resolved(step.steps, registry), step.limit, str(step), is_level=False), True))

@@ -96,4 +96,4 @@ def test_after_another_pipeline(command: Command, tmp_path: Path, capsys: Captur
 def test_rules_or_what_is_left(command: Command, tmp_path: Path, capsys: Captured) -> None:
     write(tmp_path, PLAIN)
     assert command("explain", "model.onnx", "--dynamic", "--rule", "neg-neg") == 2
-    assert "give --rule or --dynamic, not both" in capsys.readouterr().err
+    assert "give one of --rule, --dynamic and --qdq" in capsys.readouterr().err

@@ -43,9 +43,9 @@ level  pass           what it does
 1      take-all       Has an option of each type.
 1      drop-relu      Removes the last Relu whose output is not the graph's; one each time, so that it needs a loop.
 2      fuse-relu      Relu(Relu(x))  ->  Relu(x)
+2      neg-to-relu    Neg becomes Relu, which undoes the other's work.
 -      needs-option   Has an option without default.
 -      relu-to-neg    Relu becomes Neg, which is wrong.
--      neg-to-relu    Neg becomes Relu, which undoes the other's work.
 -      break          Raises at the first node.
 -      corrupt        Leaves a broken graph behind: a value whose readers are not counted.
 -      forget-return  Returns nothing.

@@ -15,6 +15,7 @@ from graphopt.pipeline.base import Context, Level, Pass, RulePass
 from graphopt.pipeline.options import ByteSize
 from graphopt.pipeline.plugin import Plugin
 from graphopt.pipeline.registry import Registry
+from graphopt.pipeline.target import Target
 
 
 class Mode(Enum):
@@ -203,6 +204,9 @@ class Egg(_Strange):
 
 HERE = "tests.pipeline.fakes"
 
+FAST_CPU = Target("fast-cpu", "A target with passes at two levels.", {2: ("neg-to-relu", "drop-relu"), 3: ("take-all",)})
+SLOW_CPU = Target("slow-cpu", "A target that lists a pass which is not there.", {2: ("drop-relu", "no-such-pass")})
+
 PLUGIN = Plugin(
     "graphopt",
     passes={
@@ -218,6 +222,7 @@ PLUGIN = Plugin(
     },
     levels={1: ("take-all", "drop-relu"), 2: ("fuse-relu",)},
     rules={"neg-neg": f"{HERE}:neg_neg"},
+    targets={"fast-cpu": f"{HERE}:FAST_CPU", "slow-cpu": f"{HERE}:SLOW_CPU"},
 )
 
 

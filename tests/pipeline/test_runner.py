@@ -97,11 +97,11 @@ def chosen(text: str, **options: tuple[str, ...]) -> list[str]:
 
 
 def test_what_runs() -> None:
-    assert chosen("level1, level2") == ["take-all", "drop-relu", "comes-last", "fuse-relu"]
+    assert chosen("level1, level2{target=fast-cpu}") == ["take-all", "drop-relu", "comes-last", "neg-to-relu", "drop-relu", "fuse-relu"]
     assert chosen("level1, -drop-relu, drop-relu") == ["take-all", "comes-last", "drop-relu"]
     assert chosen("fixpoint(level1, drop-relu), -drop-relu") == ["take-all", "comes-last", "drop-relu"]
     assert chosen("drop-relu, level1, -drop-relu, level1") == ["drop-relu", "take-all", "comes-last", "take-all", "drop-relu", "comes-last"]
-    assert chosen("level1, level2", only=("drop-relu", "fuse-relu")) == ["drop-relu", "fuse-relu"]
+    assert chosen("level1, level2{target=slow-cpu}", only=("drop-relu", "fuse-relu")) == ["drop-relu", "drop-relu", "fuse-relu"]
     assert chosen("level1, fixpoint(drop-relu)", skip=("drop-relu",)) == ["take-all", "comes-last"]
 
 

@@ -30,7 +30,7 @@ take_all = st.builds(
     nickname=st.none() | st.text(),
 )
 passes = take_all | st.builds(DropRelu) | st.builds(NeedsOption, amount=st.integers())
-levels = st.sampled_from([0, 1, 2, 3]).map(LevelStep)
+levels = st.sampled_from([LevelStep(0), LevelStep(1), LevelStep(2, "fast-cpu"), LevelStep(3, "fast-cpu"), LevelStep(2, "slow-cpu")])
 steps = st.recursive(
     passes | levels,
     lambda inner: st.builds(Fixpoint, st.lists(inner, max_size=3).map(tuple), st.integers(1, 99)),
@@ -153,7 +153,7 @@ def test_an_empty_pipeline_is_one() -> None:
 
 
 def test_levels_are_checked() -> None:
-    assert str(Pipeline.of_levels(2)) == "level1, level2"
+    assert str(Pipeline.of_levels(1)) == str(Pipeline.of_levels()) == "level1"
     for wrong in (4, -1, True, "1"):
         with pytest.raises(SpecError, match=r"there is no level .*; known: 1, 2, 3, and 0 for no optimization"):
             Pipeline.of_levels(wrong)  # type: ignore[arg-type]  # what a caller may do

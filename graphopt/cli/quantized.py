@@ -1,0 +1,64 @@
+"""What `graphopt explain --qdq` tells."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from graphopt.ir.model import Model
+    from graphopt.pipeline.target import Target
+    from graphopt.runtimes.remaining import Remaining
+
+
+def tell_remaining(model: Model, target: Target, limit: int, *, as_json: bool) -> None:
+    """Print which QuantizeLinear and DequantizeLinear a runtime will leave, and why; those that must be, at the borders of floats, last."""
+    from graphopt.quantization import is_dequantize, is_quantize
+    from graphopt.runtimes.remaining import outlook
+
+    found = outlook(model, target.wants)
+    if as_json:
+        click.echo(json.dumps([as_data(one) for one in found.remaining], indent=2, ensure_ascii=False))
+        return
+    there = sum(is_quantize(node) or is_dequantize(node) for graph in model.graphs() for node in graph)
+    borders = [one for one in found.remaining if one.is_boundary]
+    inner = [one for one in found.remaining if not one.is_boundary]
+    if not there:
+        click.echo("The model has no QuantizeLinear and no DequantizeLinear.")
+        return
+    click.echo(f"Of {there} QuantizeLinear and DequantizeLinear {target.name} will leave {len(found.remaining)}.")
+    _tell("because of what is computed in floats", inner, limit)
+    _tell("where floats come in or go out", borders, limit)
+    if found.breaks or found.wrong:
+        click.echo(f"It will fail or compute something else at {len(found.breaks | found.wrong)}: see graphopt lint --target {target.name}")
+
+
+def _tell(why: str, ones: list[Remaining], limit: int) -> None:
+    if not ones:
+        return
+    click.echo(f"{len(ones)} {why}:")
+    for one in ones[:limit]:
+        click.echo(f"  {one}")
+    if len(ones) > limit:
+        click.echo(f"  ... and {len(ones) - limit} more (--limit)")
+
+
+def _name(node: Any) -> str:  # Any: a Node
+    from graphopt.runtimes.seen import label
+
+    return label(node)
+
+
+def as_data(one: Remaining) -> dict[str, Any]:  # Any: JSON
+    """What is left, as plain data."""
+    return {
+        "node": one.name,
+        "operator": "QuantizeLinear" if one.is_quantize else "DequantizeLinear",
+        "where": one.where,
+        "reason": one.reason,
+        "because_of": None if one.culprit is None else _name(one.culprit),
+        "helps": one.helps or None,
+        "boundary": one.is_boundary,
+    }

@@ -1,0 +1,164 @@
+"""Which QuantizeLinear and DequantizeLinear a runtime leaves after its own fusion, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import final
+
+from graphopt.ir import Graph, Model, Node
+from graphopt.quantization import COMMUTING
+from graphopt.runtimes.parameters import ACTIVATIONS, absorbs, differs
+from graphopt.runtimes.preparation import cancel
+from graphopt.runtimes.seen import Seen, Step
+from graphopt.runtimes.units import group_of, refusal, taken_by, unmet
+from graphopt.runtimes.wants import Wants, Why
+
+# Where Q and DQ are to stand around every operator nothing moves: what else brings them where they are missing.
+_SANDWICHED = dict.fromkeys(("propagate-dequantize-down", "propagate-quantize-up"), "materialize-node-units")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """A Q or DQ that is left. `node` is that of the model, `where` says in words where it or its copy stands when it is not there.
+
+    `culprit` is the node that is not computed on integers, if one is, and `why` says why that is so. `is_boundary`: floats come in or go
+    out here, so that one must be.
+    """
+
+    node: Node
+    name: str
+    is_quantize: bool
+    reason: str
+    helps: str = ""
+    culprit: Node | None = None
+    why: str = ""
+    where: str = ""
+    is_boundary: bool = False
+
+    def __str__(self) -> str:
+        where = f" ({self.where})" if self.where else ""
+        advice = f"; {self.helps} would help" if self.helps else ""
+        return f"{'QuantizeLinear' if self.is_quantize else 'DequantizeLinear'} {self.name!r}{where}: {self.reason}{advice}"
+
+
+@final
+@dataclass(slots=True)
+class Outlook:
+    """What a runtime makes of a model: the Qs and DQs that it leaves; by node what it fuses and then fails on, or computes wrong."""
+
+    remaining: list[Remaining] = field(default_factory=list)
+    breaks: dict[Node, Why] = field(default_factory=dict)
+    wrong: dict[Node, Why] = field(default_factory=dict)
+
+
+def outlook(model: Model, wants: Wants) -> Outlook:
+    """Imitate a runtime on a model, subgraphs and all. Types must have been inferred; nothing is changed. Linear in nodes."""
+    found = Outlook()
+    for graph in (model.graph, *(function.graph for function in model.functions.values())):
+        for inner in graph.walk():
+            _Fusion(inner, wants).into(found)
+    return found
+
+
+@final
+class _Fusion:
+    """A runtime's fusion of one graph."""
+
+    def __init__(self, graph: Graph, wants: Wants) -> None:
+        self.seen, self.wants = Seen(graph), wants
+        self.refused: dict[Step, Why] = {}  # what is not fused -> the reason
+
+    def into(self, found: Outlook) -> None:
+        """Imitate it; what is left comes in the order of the nodes that it stems from."""
+        if not any(True for _ in self.seen.quantizers):
+            return
+        for prepare in self.wants.prepares:
+            prepare(self.seen)
+        for step in self.seen:
+            if not step.is_quantize and not step.is_dequantize:
+                self.fuse(step, found)
+        if self.wants.cancels:
+            cancel(self.seen)
+        for node, (text, helps) in self.seen.breaks.items():
+            found.breaks.setdefault(node, Why(text, helps))
+        order = {node: place for place, node in enumerate(self.seen.graph)}
+        left = sorted(self.seen.quantizers, key=lambda step: order[step.origin])
+        found.remaining += [self.of_quantizer(step) if step.is_quantize else self.of_dequantizer(step) for step in left]
+
+    def fuse(self, step: Step, found: Outlook) -> None:
+        """Take the Qs and DQs around a step into the first unit that fits."""
+        units = self.wants.units_of(step.op)
+        group = group_of(step) if units else None
+        if group is None or not (group.dequantizers or group.after):
+            return
+        reasons = []
+        for unit in units:
+            why = refusal(unit, group)
+            if why is None:
+                for taken in taken_by(unit, group):
+                    self.seen.merge(taken, unit.becomes or step.op)
+                for conditions, reasons_of in ((unit.breaks, found.breaks), (unit.overlooks, found.wrong)):
+                    if (why := unmet(conditions, group)) is not None:
+                        reasons_of[step.origin] = why
+                return
+            reasons.append(why)
+        self.refused[step] = reasons[0]
+
+    def of_quantizer(self, step: Step) -> Remaining:
+        edge = step.inputs[0]
+        maker = edge.maker if edge is not None else None
+        if edge is None or maker is None:
+            kind = "a constant" if edge is not None and edge.is_const else "an input of the graph"
+            return self.left(step, f"%{edge.name if edge is not None else ''} is {kind}, in floats", boundary=True)
+        if maker.is_dequantize:
+            why = _apart(maker, step)
+            return self.left(step, f"it quantizes what {maker} dequantized: {why.text}", why.helps)
+        if maker.op in ACTIVATIONS and maker not in self.refused:
+            return self.of_activation(step, maker)
+        return self.because_of(step, maker, "it quantizes what {} computes on floats")
+
+    def of_activation(self, step: Step, maker: Step) -> Remaining:
+        """A Q below a Relu or Clip that it does not absorb, or that stands below something else."""
+        if not absorbs(step, maker):
+            by = step.quantization
+            words = by if isinstance(by, str) else f"{by}"
+            helps = "move-relu-after-quantize" if maker.op == "Relu" else "move-clip-after-quantize"
+            return self.left(step, f"{maker} before it changes what it gives ({words}), and is computed on floats", helps, maker)
+        behind = maker.source
+        if behind is None:
+            return self.left(step, f"{maker} before it reads an input of the graph", "absorb-relu-into-quantize", maker)
+        return self.because_of(step, behind, "it quantizes what {} computes on floats")
+
+    def of_dequantizer(self, step: Step) -> Remaining:
+        edge = step.output
+        readers = list(dict.fromkeys(edge.readers))
+        if not readers:
+            return self.left(step, f"%{edge.name} is an output of the graph, in floats", boundary=True)
+        for reader in readers:
+            if not reader.is_quantize:
+                return self.because_of(step, reader, "{} reads it in floats")
+        why = _apart(step, readers[0])
+        return self.left(step, f"{readers[0]} quantizes it again: {why.text}", why.helps)
+
+    def because_of(self, step: Step, culprit: Step, said: str) -> Remaining:
+        """What is left since another step is not fused."""
+        moving = "propagate-quantize-up" if step.is_quantize else "propagate-dequantize-down"
+        helps = self.wants.helps.get(culprit.op, moving if culprit.op in COMMUTING else "")
+        why = self.refused.get(culprit) or Why(f"the runtime has no {culprit.op} on integers", helps)
+        return self.left(step, f"{said.format(culprit)}: {why.text}", why.helps, culprit, why.text)
+
+    def left(
+        self, step: Step, reason: str, helps: str = "", culprit: Step | None = None, why: str = "", *, boundary: bool = False
+    ) -> Remaining:
+        found = None if culprit is None else culprit.origin
+        helps = _SANDWICHED.get(helps, helps) if self.wants.placement == "sandwiched" else helps
+        return Remaining(step.origin, step.name, step.is_quantize, reason, helps, found, why, step.note, boundary)
+
+
+def _apart(dequantizer: Step, quantizer: Step) -> Why:
+    """Why a DQ and the Q after it do not cancel."""
+    if text := differs(dequantizer, quantizer):
+        return Why(text, "normalize-quantization" if "zero point input" in text else "")
+    edge = dequantizer.output if dequantizer.output.only_reader is not quantizer else quantizer.output
+    return Why(f"they undo each other, but %{edge.name} has several readers", "cancel-dequantize-quantize")

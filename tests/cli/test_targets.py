@@ -1,0 +1,156 @@
+"""`graphopt targets`, `lint`, `explain --qdq`, `optimize --target`: what they print, and their exit statuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import pytest
+
+import graphopt
+from graphopt.errors import SpecError
+from graphopt.pipeline import registry as registry_module
+from tests.api.models import IDENTITIES, write
+from tests.api.models import model as plain
+from tests.pipeline.fakes import registry
+from tests.targets.models import CASES, model
+
+Command = Callable[..., int]
+Captured = pytest.CaptureFixture[str]
+X64 = "onnxruntime-cpu-x64"
+
+
+def save(folder: Path, name: str) -> None:
+    onnx.save(model(CASES[name]), folder / "model.onnx")
+
+
+@pytest.fixture
+def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the passes and targets of tests/pipeline/fakes.py are installed."""
+    monkeypatch.setattr(registry_module, "installed", registry)
+
+
+@pytest.mark.usefixtures("fakes")
+def test_targets_are_listed(command: Command, capsys: Captured) -> None:
+    assert command("targets") == 0
+    assert capsys.readouterr().out == """\
+target    what it is                                      level 2
+fast-cpu  A target with passes at two levels.             neg-to-relu, drop-relu
+slow-cpu  A target that lists a pass which is not there.  drop-relu, no-such-pass
+"""
+
+
+def test_targets_as_json(command: Command, capsys: Captured) -> None:
+    assert command("targets", "--json") == 0
+    found = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
+    assert list(found) == [X64, "onnxruntime-cpu-arm64", "tensorrt", "openvino"]
+    assert "convert-int8-to-uint8" in found[X64]["levels"]["2"]
+    assert found["tensorrt"]["zero_points"] == "zero"
+    assert found["openvino"]["placement"] == "sandwiched"
+    conv = next(unit for unit in found[X64]["units"] if unit["operators"] == ["Conv"])
+    assert conv["becomes"] == "QLinearConv"
+    assert "no int8 activation" in conv["conditions"]
+
+
+def test_lint_with_nothing_refused(command: Command, tmp_path: Path, capsys: Captured) -> None:
+    save(tmp_path, "conv_of_int8")
+    assert command("lint", "--target", X64, "model.onnx") == 0
+    assert capsys.readouterr().out == """\
+               node  operator  pass that helps        reason
+left in float  m     Conv      convert-int8-to-uint8  its first input is int8, which runs on integers as uint8 only
+
+0 refused, 0 computed wrong, 1 left in float
+"""
+
+
+def test_lint_with_something_refused(command: Command, tmp_path: Path, capsys: Captured) -> None:
+    save(tmp_path, "conv")
+    assert command("lint", "--target", "tensorrt", "model.onnx") == 1
+    assert capsys.readouterr().out.endswith("\n3 refused, 0 computed wrong, 0 left in float\n")
+    assert command("lint", "--target", "tensorrt", "model.onnx", "--json") == 1
+    first = json.loads(capsys.readouterr().out)[0]
+    reason = "it holds an activation in uint8, not float4e2m1 or float8e4m3fn or int8"
+    assert first == {"node": "d", "operator": "DequantizeLinear", "kind": "refused", "reason": reason, "helps": None}
+
+
+def test_lint_with_nothing_to_say(command: Command, tmp_path: Path, capsys: Captured) -> None:
+    save(tmp_path, "conv")
+    assert command("lint", "--target", X64, "model.onnx") == 0
+    assert capsys.readouterr().out == f"{X64} takes the model as it is: nothing is refused, nothing quantized is left in floats\n"
+    assert command("lint", "--target", X64, "model.onnx", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_lint_wants_a_target_that_is_there(command: Command, tmp_path: Path, capsys: Captured) -> None:
+    save(tmp_path, "conv")
+    assert command("lint", "model.onnx") == 2
+    assert "Missing option '--target'" in capsys.readouterr().err
+    assert command("lint", "--target", "tensor-rt", "model.onnx") == 2
+    assert "no target is called 'tensor-rt'; did you mean 'tensorrt'?" in capsys.readouterr().err
+
+
+def test_explain_qdq(command: Command, tmp_path: Path, capsys: Captured) -> None:
+    save(tmp_path, "no_kernel")
+    assert command("explain", "--qdq", "model.onnx") == 0
+    assert capsys.readouterr().out == """\
+Of 4 QuantizeLinear and DequantizeLinear onnxruntime-cpu-x64 will leave 4.
+2 because of what is computed in floats:
+  DequantizeLinear 'd': Tanh 'm' reads it in floats: the runtime has no Tanh on integers
+  QuantizeLinear 'r': it quantizes what Tanh 'm' computes on floats: the runtime has no Tanh on integers
+2 where floats come in or go out:
+  QuantizeLinear 'q': %x is an input of the graph, in floats
+  DequantizeLinear 'y': %y is an output of the graph, in floats
+"""
+
+
+def test_explain_qdq_as_json_for_another_target(command: Command, tmp_path: Path, capsys: Captured) -> None:
+    save(tmp_path, "conv_of_int8")
+    assert command("explain", "--qdq", "--target", "onnxruntime-cpu-arm64", "model.onnx", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert command("explain", "--qdq", "model.onnx", "--json") == 0
+    assert json.loads(capsys.readouterr().out)[0] == {
+        "node": "d", "operator": "DequantizeLinear", "where": "", "because_of": "m", "helps": "convert-int8-to-uint8", "boundary": False,
+        "reason": "Conv 'm' reads it in floats: its first input is int8, which runs on integers as uint8 only",
+    }  # fmt: skip
+
+
+def test_explain_qdq_of_a_model_without(command: Command, tmp_path: Path, capsys: Captured) -> None:
+    write(tmp_path)
+    assert command("explain", "--qdq", "model.onnx") == 0
+    assert capsys.readouterr().out == "The model has no QuantizeLinear and no DequantizeLinear.\n"
+
+
+def test_explain_qdq_goes_alone(command: Command, tmp_path: Path, capsys: Captured) -> None:
+    write(tmp_path)
+    assert command("explain", "--qdq", "--dynamic", "model.onnx") == 2
+    assert command("explain", "--target", X64, "model.onnx") == 2
+    assert "--target goes with --qdq" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("fakes")
+def test_optimize_for_a_target(command: Command, tmp_path: Path, capsys: Captured) -> None:
+    write(tmp_path)
+    assert command("optimize", "model.onnx", "--dry-run", "--target", "fast-cpu") == 0
+    assert "(level1, level2{target=fast-cpu})" in capsys.readouterr().out
+    assert command("optimize", "model.onnx", "--dry-run", "--level", "2") == 2
+    assert "level 2 needs a target" in capsys.readouterr().err
+    assert command("optimize", "model.onnx", "--dry-run", "--target", "fast-cpu", "-p", "level1") == 2
+    assert "a pipeline may contain level2{target=fast-cpu}" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("fakes")
+def test_onnx_opt_runs_a_level_for_a_target(opt: Command, tmp_path: Path, capsys: Captured) -> None:
+    write(tmp_path)
+    assert opt("model.onnx", "--level2=target=fast-cpu") == 0
+    assert "y = Relu (d)" in capsys.readouterr().out
+    assert opt("model.onnx", "--level2") == 2
+
+
+def test_optimize_in_python_for_a_target() -> None:
+    assert graphopt.optimize(plain(IDENTITIES), target=X64).graph.node
+    with pytest.raises(SpecError, match="level 2 needs a target"):
+        graphopt.optimize(plain(IDENTITIES), 2)
+    with pytest.raises(SpecError, match="give a target or a pipeline, not both"):
+        graphopt.optimize(plain(IDENTITIES), pipeline="level1", target=X64)
