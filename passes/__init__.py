@@ -23,4 +23,14 @@ PLUGIN = Plugin(
     levels=LEVELS,
     passes={name: _class(name) for name in dict.fromkeys((*(name for names in LEVELS.values() for name in names), *ON_REQUEST))},
     other_names="graphopt.passes.other_names:OTHER_NAMES",
+    shapes={
+        "com.microsoft.QuantizeLinear": "graphopt.passes.types_of_onnxruntime:quantize",
+        "com.microsoft.DequantizeLinear": "graphopt.passes.types_of_onnxruntime:dequantize",
+    },
+    targets={
+        "onnxruntime-cpu-x64": "graphopt.passes.targets:ONNXRUNTIME_CPU_X64",
+        "onnxruntime-cpu-arm64": "graphopt.passes.targets:ONNXRUNTIME_CPU_ARM64",
+        "tensorrt": "graphopt.passes.targets:TENSORRT",
+        "openvino": "graphopt.passes.targets:OPENVINO",
+    },
 )

@@ -20,8 +20,8 @@ class DecomposeReduction(RulePass):
 
     Before:  y = ReduceL2(x, axes)                      axes: constant
     After:   s = Mul(x, x); t = ReduceSum(s, axes); y = Sqrt(t)
-    Keeps:   integers; float16 and bfloat16, but of ReduceL1; noop_with_empty_axes; a ReduceLogSumExp of a size that is not known. Rounding:
-             the sums in another order.
+    Keeps:   integers; float16 and bfloat16, but of ReduceL1; noop_with_empty_axes; a ReduceLogSumExp of a size that is not known.
+             Approximate: the sums in another order, and a ReduceLogSumExp of infinities is infinite, where onnxruntime's own is NaN.
     """
 
     name: ClassVar[str] = "decompose-reduction"

@@ -19,6 +19,10 @@ LEVELS: dict[int, tuple[str, ...]] = {
         "remove-unused-body-outputs",
         "eliminate-sequence",
         "eliminate-optional",
+        # Before constants are folded: of weights the steps are there to be seen only until then.
+        "import-qonnx",
+        "import-tensorrt-float8",
+        "import-fake-quantization",
         # Shapes become numbers here; that a reshape, a slice or a pad does nothing is seen only then.
         "simplify-casts",
         "fold-constants",
@@ -59,6 +63,7 @@ LEVELS: dict[int, tuple[str, ...]] = {
         "convert-pow-to-sqrt",
         "eliminate-redundant-unary",
         "fuse-consecutive-clips",
+        "eliminate-noop-clip",
         # Before constants move and merge: these are known by their constants.
         "fuse-gelu",
         "fuse-activation",
@@ -84,6 +89,11 @@ LEVELS: dict[int, tuple[str, ...]] = {
         "fuse-scale-conv",
         "eliminate-zero-bias",
         "eliminate-zero-state",
+        # Before equal constants become one: zero points that were missing, and weights that are stored as integers now, among them.
+        "normalize-quantization",
+        "fold-weight-quantization",
+        "cancel-dequantize-quantize",
+        "merge-quantization-chain",
         # Equal constants make equal nodes.
         "merge-equal-initializers",
         "eliminate-common-subexpressions",
@@ -146,6 +156,15 @@ ON_REQUEST: tuple[str, ...] = (
     # Of windows with a NaN runtimes make one thing or another.
     "eliminate-pool-order",
     "fuse-zero-pad-max-pool",
+    # Numbers half way between two steps of the grid may go to the other one.
+    "import-inexact-fake-quantization",
+    # The target's choice: a runtime that fuses DequantizeLinear with its reader wants one for each, the others one for all.
+    "make-dequantize-unique",
+    "share-quantization",
+    # How precisely a runtime divides float16 is its own.
+    "cast-around-quantization",
+    # Smaller, but computed in integers of 8 bits only where the runtime knows how.
+    "narrow-quantization",
     # Makes finite numbers where there were infinities.
     "fuse-log-softmax",
     # As many nodes or more, and not what fusions of runtimes look for; for targets that lack an operator.
@@ -155,4 +174,32 @@ ON_REQUEST: tuple[str, ...] = (
     "convert-div-to-mul",
     "convert-where-to-logic",
     "convert-flatten-to-reshape",
+    # Quantization between integers and floats, in the place where a target wants it.
+    "propagate-quantize-up",
+    "propagate-dequantize-down",
+    "drop-quantization-around-movement",
+    "materialize-node-units",
+    # For the targets that want them: where a bound stands beside a QuantizeLinear, and in which integers a tensor is stored.
+    "absorb-relu-into-quantize",
+    "absorb-clip-into-quantize",
+    "move-relu-after-quantize",
+    "move-clip-after-quantize",
+    "convert-int8-to-uint8",
+    "convert-uint8-to-int8",
+    "fold-scale-into-dequantize",
+    "fold-scale-into-quantize",
+    "fold-term-into-zero-point",
+    "fold-bn-into-dequantize-scale",
+    "quantize-bias",
+    "move-weight-transpose-through-dequantize",
+    "fuse-dynamic-quantization",
+    "convert-dequantized-matmul-to-integer",
+    "decompose-zero-points",
+    # The two ways to say a quantized operator, of which most runtimes want one.
+    "convert-qoperator-to-qdq",
+    "convert-qdq-to-qoperator",
+    # Numbers change: how a float model is quantized is the caller's choice.
+    "insert-qdq",
+    "quantize-matmul-dynamically",
+    "quantize-matmul-weights-in-blocks",
 )

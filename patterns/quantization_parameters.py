@@ -29,12 +29,13 @@ def dequantize(*inputs: Any, **attributes: Any) -> Any:
 
 def examples(*calls: str, since: int = 10) -> Callable[[], list[str]]:
     """Models of x: (2, 3, 2) and q, uint8, of the same shape, for each of these calls, at several opsets."""
-    held = "float s = {0.1}, float[1] s1 = {0.1}, float[3] sc = {0.1, 0.2, 0.5}, uint8 z = {7}, uint8[1] z1 = {7}, uint8[3] zc = {7, 0, 255}"
+    scales = "float s = {0.1}, float[1] s1 = {0.1}, float[3] sc = {0.1, 0.2, 0.5}"
+    zero_points = "uint8 z = {7}, uint8[1] z1 = {7}, uint8[3] zc = {7, 0, 255}"
 
     def texts() -> list[str]:
         return [
             f'<ir_version: 7, opset_import: ["" : {opset}, "com.microsoft" : 1]> g (float[2,3,2] x, uint8[2,3,2] q)'
-            f" => ({'float' if 'Dequantize' in call else 'uint8'}[2,3,2] y) <{held}> {{ y = {call} }}"
+            f" => ({'float' if 'Dequantize' in call else 'uint8'}[2,3,2] y) <{scales}, {zero_points}> {{ y = {call} }}"
             for opset in (10, 13, 21)
             for call in calls
             if opset >= since
@@ -75,9 +76,10 @@ def with_zero_point(m: Match, node: Node, x: Value, scale: Value, dtype: DType) 
     """The same call with zero points of 0."""
     if neutral_attribute(node, "block_size"):
         return m.no("it has a scale for each block, and as many zero points would take their bytes")
-    if scale.shape is None or len(scale.shape) > 1 or not all(isinstance(size, int) for size in scale.shape):
+    sizes = [size for size in scale.shape or () if isinstance(size, int)]
+    if scale.shape is None or len(scale.shape) > 1 or len(sizes) < len(scale.shape):
         return m.no("{} is {}, so that the shape of its zero points is not known", scale, scale.type or "of unknown type")
-    zeros = m.constant(np.zeros([int(size) for size in scale.shape if isinstance(size, int)], dtype.numpy), dtype, name=f"{scale.name}_zero_point")
+    zeros = m.constant(np.zeros(sizes, dtype.numpy), dtype, name=f"{scale.name}_zero_point")
     return call(m, node, x, scale, zeros, kept(node))
 
 

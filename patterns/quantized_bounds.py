@@ -119,8 +119,8 @@ def increasing(m: Match, q: Node) -> Quantization | Declined:
 
 def moved(m: Match, q: Node, bound: Node, x: Value, by: Quantization) -> Value | Declined:
     """The bound on integers, of a QuantizeLinear of x."""
-    if by.dtype not in BYTES:
-        return m.no("runtimes bound no {}", by.dtype)
+    if by.dtype not in BYTES or by.scale_dtype is DType.bfloat16:
+        return m.no("no kernel is known for {} made of {}", by.dtype, by.scale_dtype)
     found = up(bound, [by])
     if isinstance(found, str):
         return m.no("{}", found)

@@ -148,9 +148,8 @@ ON_SIZES = {"simplify-shape-arithmetic"}  # here all sizes are numbers: tests/pa
 # What is about the whole model, or names and texts: test_inline_functions.py and test_whole_model_passes.py have it.
 ON_MODELS = {
     "add-default-attributes", "add-initializers-to-inputs", "clear-metadata", "fix-names", "inline-functions", "insert-qdq",
-    "lift-subgraph-initializers",
-    "prune-unused-graph-inputs", "remove-default-attributes", "remove-initializers-from-inputs", "remove-unused-functions",
-    "remove-unused-node-outputs", "remove-unused-opset-imports", "rename-io",
+    "lift-subgraph-initializers", "prune-unused-graph-inputs", "remove-default-attributes", "remove-initializers-from-inputs",
+    "remove-unused-functions", "remove-unused-node-outputs", "remove-unused-opset-imports", "rename-io",
 }  # fmt: skip
 
 

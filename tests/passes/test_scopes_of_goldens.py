@@ -35,18 +35,23 @@ from tests.sweeps.truth import Truth
 ENOUGH: Final = 2  # models of a file that changed inside: the rest is for the golden tests
 # About the inputs, outputs, functions and texts of a model, of which neither a branch nor a body has its own.
 ON_MODELS: Final = frozenset({
-    "add-initializers-to-inputs", "clear-metadata", "prune-unused-graph-inputs", "remove-initializers-from-inputs",
+    "add-initializers-to-inputs", "clear-metadata", "insert-qdq", "prune-unused-graph-inputs", "remove-initializers-from-inputs",
     "remove-unused-functions", "rename-io",
 })  # fmt: skip
+# What no engine runs as it is; tests/passes/test_quantization_imports.py compares it with numpy, inside too.
+NOT_RUN: Final = {"import-qonnx": "QONNX's operators are its own", "import-tensorrt-float8": "TensorRT's operators are its own"}
 # What else changes nothing there, and why.
 NOT_IN: Final = {
-    "branch": {"remove-unused-opset-imports": "a branch imports nothing of its own"},
+    "branch": {**NOT_RUN, "remove-unused-opset-imports": "a branch imports nothing of its own"},
     "function": {
+        **NOT_RUN,
         "inline-functions": "the body itself goes where it is called, with all that it calls",
         "lift-constants": "a function holds no initializers",
         "lift-subgraph-initializers": "a function holds no initializers",
     },
 }
+# Here the numbers change by more than rounding: tests/passes/test_quantize_matmul.py knows by how much.
+LOSSY: Final = frozenset({"quantize-matmul-dynamically", "quantize-matmul-weights-in-blocks"})
 CASES: Final = [
     pytest.param(path, where, id=f"{name_of(path)} in a {where}")
     for path in FILES
@@ -182,7 +187,7 @@ def test_inside_as_in_the_main_graph(path: Path, where: str) -> None:
         assert is_valid(result) or not is_valid(wrapped), golden
         if changed(inside(read), inside(result), operators=changed(plain.graph, plain_after.graph, operators=True)):
             wrong = difference(wrapped, result, pipeline, statistics)
-            assert not wrong, f"{wrong}\n{golden}"
+            assert not wrong or path.parent.name in LOSSY, f"{wrong}\n{golden}"
             changes, runs = changes + 1, runs + (wrong is not None)
         if changes >= ENOUGH and runs:
             break

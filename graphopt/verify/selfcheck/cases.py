@@ -217,7 +217,7 @@ def _tamed(model: ModelProto) -> tuple[bool, int]:
     integers = [kind for number in casts if (kind := DType(number)).is_integer]
     floats = any(DType(p.type.tensor_type.elem_type).is_float for p in model.graph.input)
     if not integers or not floats:
-        return False, 0
+        return any(node.op_type == "QuantizeLinear" for node in all_nodes(model)), 0  # no integer stands for NaN
     return True, int(min(2 ** (kind.bits - 1) - 1 for kind in integers))
 
 

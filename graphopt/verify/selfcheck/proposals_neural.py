@@ -35,6 +35,8 @@ def image(draw: Draw, channels: int | None = None, slot: int = 0) -> tuple[int, 
 def convolution(draw: Draw) -> None:
     """x (N, C, ...), w (O, C / group, kernel...), b (O)."""
     w = draw.shape(1)
+    if w is not None and (len(w) < 3 or 0 in w):  # onnxruntime does not come back from a Conv over 0 channels
+        raise Misfit(f"Conv with weights {w}")
     group = int(draw.attribute("group", ABSENT, ABSENT, 1, 2, 3))
     x = image(draw, w[1] * group if w is not None else group * draw.chance.choice((1, 2)))
     if len(x) < 3 or x[1] % group:

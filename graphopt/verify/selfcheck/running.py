@@ -31,7 +31,7 @@ def engines() -> tuple[Runner, ...]:
 
 def engines_for(model: ModelProto) -> tuple[Runner, ...]:
     """The engines on which a model can be run without danger, and believed."""
-    trapped = any(node.op_type in _TRAPS for node in all_nodes(model)) and _has_integers(model)
+    trapped = _may_trap(model) and _has_integers(model)
     trusted = untrusted(model) is None
     return tuple(engine for engine in engines() if (trusted if isinstance(engine, Reference) else not trapped))
 
@@ -64,14 +64,33 @@ def all_nodes(model: ModelProto) -> list[NodeProto]:
     return found
 
 
+_FLOATS = frozenset({TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.BOOL})
+
+
+def _may_trap(model: ModelProto) -> bool:
+    """Whether some quotient may be one of integers: both its operands have one type, and no float is known among them."""
+    known = {value.name for value in model.graph.input if value.type.tensor_type.elem_type in _FLOATS}
+    known |= {tensor.name for tensor in model.graph.initializer if tensor.data_type in _FLOATS}
+    return any(node.op_type in _TRAPS and known.isdisjoint(node.input) for node in all_nodes(model))
+
+
+def _ends_the_process(model: ModelProto) -> bool:
+    """Whether opening a model would: onnxruntime's QLinearWhere looks for constant parameters where there are none."""
+    fed = {port.name for port in model.graph.input}
+    held = {tensor.name for tensor in model.graph.initializer} - fed
+    wheres = [list(node.input) for node in all_nodes(model) if node.op_type == "QLinearWhere"]
+    return any(len(inputs) != 9 or not held.issuperset((*inputs[2:4], *inputs[5:])) for inputs in wheres)
+
+
 def _has_integers(model: ModelProto) -> bool:
-    floats = {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.BOOL}
     kinds = [value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.output)]
-    return any(kind not in floats for kind in [*kinds, *(tensor.data_type for tensor in model.graph.initializer)])
+    return any(kind not in _FLOATS for kind in [*kinds, *(tensor.data_type for tensor in model.graph.initializer)])
 
 
 def open_session(engine: Runner, model: ModelProto) -> Session:
     """Load a model. Raises CannotRun."""
+    if not isinstance(engine, Reference) and _ends_the_process(model):
+        raise CannotRun("onnxruntime would end the process")
     return engine.open(Subject("model", message=model))
 
 

@@ -99,9 +99,13 @@ def _check_kernels(graph: GraphProto) -> None:
     shapes = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
     shapes |= {port.name: [dim.dim_value for dim in port.type.tensor_type.shape.dim] for port in graph.input}
     for node in graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] in shapes:
+            shapes[node.output[0]] = shapes[node.input[0]]
         stated = next((list(a.ints) for a in node.attribute if a.name == "kernel_shape"), None)
-        if stated is not None and len(node.input) > 1 and node.input[1] in shapes and shapes[node.input[1]][2:] != stated:
-            raise Invalid(f"{node.op_type}: kernel_shape is {stated}, the weights are {shapes[node.input[1]]}")
+        slot = 3 if node.op_type == "QLinearConv" else 1
+        weights = None if node.domain or len(node.input) <= slot else shapes.get(node.input[slot])
+        if stated is not None and weights is not None and weights[2:] != stated:
+            raise Invalid(f"{node.op_type}: kernel_shape is {stated}, the weights are {weights}")
 
 
 def _check_versions(function: FunctionProto) -> None:
