@@ -97,7 +97,7 @@ _ONNXRUNTIME_PREPARES = (
 )
 
 # Level 2 of onnxruntime's targets; `_SIGNED` is where int8 becomes uint8 on processors that run only that.
-_BEFORE = ("make-dequantize-unique", "absorb-relu-into-quantize", "absorb-clip-into-quantize")
+_BEFORE = ("make-dequantize-unique", "dequantize-mismatched-bias", "absorb-relu-into-quantize", "absorb-clip-into-quantize")
 _SIGNED = ("convert-int8-to-uint8",)
 _AFTER = (
     "propagate-dequantize-down",

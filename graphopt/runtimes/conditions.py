@@ -95,7 +95,7 @@ def _off(group: Group, absolute: float) -> Why | None:
     wanted = source * weight
     if bias.size in (1, wanted.size) and np.isclose(bias, wanted, rtol=1e-2, atol=absolute).all():
         return None
-    return Why("the scale of its bias is not the product of those of its input and its weight")
+    return Why("the scale of its bias is not the product of those of its input and its weight", "dequantize-mismatched-bias")
 
 
 def _float32(group: Group) -> Why | None:
