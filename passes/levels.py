@@ -191,6 +191,7 @@ ON_REQUEST: tuple[str, ...] = (
     "fold-term-into-zero-point",
     "fold-bn-into-dequantize-scale",
     "quantize-bias",
+    "dequantize-bias",
     "dequantize-mismatched-bias",
     "move-weight-transpose-through-dequantize",
     "fuse-dynamic-quantization",

@@ -157,6 +157,7 @@ TENSORRT = Target(
     {
         2: (
             "convert-qoperator-to-qdq",
+            "dequantize-bias",
             "convert-uint8-to-int8",
             "materialize-node-units",
             "eliminate-dead-nodes",

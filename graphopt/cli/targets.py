@@ -15,19 +15,31 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="List the runtimes that --target knows.")
+@click.argument("names", metavar="[TARGET]...", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the passes of each level and what the runtime wants.")
 @plugin_option
-def targets(as_json: bool, plugins: tuple[str, ...]) -> None:
-    """List the runtimes that --target knows, and what level 2 does for each."""
+def targets(names: tuple[str, ...], as_json: bool, plugins: tuple[str, ...]) -> None:
+    """List the runtimes that --target knows, or say which passes level 2 has for some."""
     registry = registry_of(plugins)
-    found = [target for name in registry.targets if (target := registry.find_target(name)) is not None]
-    if as_json:
+    if names:
+        found = [registry.target_named(name) for name in names]
+    else:
+        found = [target for name in registry.targets if (target := registry.find_target(name)) is not None]
+    if names and not as_json:
+        click.echo("\n\n".join(map(described, found)))
+    elif as_json:
         click.echo(json.dumps([describe(registry, target) for target in found], indent=2, ensure_ascii=False))
     elif found:
         from graphopt.cli.tables import listing, show
 
-        show(listing(["target", "what it is", "level 2"], [[one.name, one.summary, ", ".join(one.levels.get(2, ()))] for one in found]))
+        show(listing(["target", "what it is"], [[one.name, one.summary] for one in found]))
     warn_of_failures(registry)
+
+
+def described(target: Target) -> str:
+    """The page about a target: what it is, and which passes prepare a model for it, in their order."""
+    levels = [f"Level {level}: {', '.join(passes)}" for level, passes in target.levels.items()]
+    return "\n\n".join([f"{target.name}   {target.summary}", *levels])
 
 
 def describe(registry: Registry, target: Target) -> dict[str, Any]:  # Any: JSON

@@ -8,6 +8,7 @@ from graphopt.runtimes.seen import Step
 from graphopt.runtimes.wants import Refusal, Why
 
 _STANDARD = frozenset({"ConvInteger", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul"})
+_BIASED = frozenset({"Conv", "ConvTranspose", "Gemm"})
 _CONTRIBUTED = ("QLinear", "QGemm", "QAttention", "MatMulInteger", "DynamicQuantize")
 
 
@@ -19,9 +20,10 @@ def _scales(step: Step) -> Why | None:
 
 
 def _biases(step: Step) -> Why | None:
-    if step.is_dequantize and step.dtype is DType.int32:
-        return Why("it dequantizes int32: a bias must be stored in floats")
-    return None
+    if not step.is_dequantize or step.dtype is not DType.int32:
+        return None
+    adds = all(reader.op in _BIASED for reader in step.origin.output.users)
+    return Why("it dequantizes int32: a bias must be stored in floats", "dequantize-bias" if adds else "")
 
 
 def _integer_operators(step: Step) -> Why | None:

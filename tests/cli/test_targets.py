@@ -36,10 +36,19 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_targets_are_listed(command: Command, capsys: Captured) -> None:
     assert command("targets") == 0
     assert capsys.readouterr().out == """\
-target    what it is                                      level 2
-fast-cpu  A target with passes at two levels.             neg-to-relu, drop-relu
-slow-cpu  A target that lists a pass which is not there.  drop-relu, no-such-pass
+target    what it is
+fast-cpu  A target with passes at two levels.
+slow-cpu  A target that lists a pass which is not there.
 """
+
+
+@pytest.mark.usefixtures("fakes")
+def test_the_page_about_a_target(command: Command, capsys: Captured) -> None:
+    assert command("targets", "fast-cpu") == 0
+    page = capsys.readouterr().out
+    assert page.startswith("fast-cpu   A target with passes at two levels.\n\nLevel 2: neg-to-relu, drop-relu\n")
+    assert command("targets", "fast-cp") == 2
+    assert "did you mean 'fast-cpu'?" in capsys.readouterr().err
 
 
 def test_targets_as_json(command: Command, capsys: Captured) -> None:
