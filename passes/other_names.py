@@ -8,7 +8,7 @@ from graphopt.pipeline.other_names import Meaning, Needless, NotBuilt
 
 TARGET = NotBuilt("it is worth it on some runtimes only, so it needs a target")
 CONTRIB = NotBuilt("it makes operators that only ONNX Runtime has; it makes them itself when it loads the model")
-QUANTIZED = NotBuilt("it changes where a model is quantized, which is for the runtime to decide")
+RUNTIME_FUSES = NotBuilt("onnxruntime fuses Q and DQ when it loads the model; level 2 of its targets puts them where it looks for them")
 QUANTIZES = NotBuilt("it quantizes or prunes: what the model computes changes. Use the tool that does it before graphopt")
 LEGALIZES = NotBuilt("it spells an operator by others for runtimes that lack it, which is no optimization elsewhere")
 HIDES = NotBuilt("a runtime that fuses attention looks for it as exporters write it")
@@ -173,7 +173,7 @@ RUNTIME: dict[str, Meaning] = {
     **each("Pad_Fusion PadFusion", "fuse-pad"),
     **each("MatMul_BatchNormalization_Fusion MatmulBNFusion", "fuse-gemm-scale"),
     "LabelEncoderFusion": NotBuilt("tables one after the other are rare, and ONNX Runtime merges them itself"),
-    "DoubleQDQPairsRemover": QUANTIZED,
+    "DoubleQDQPairsRemover": "merge-quantization-chain",
     "ConstantSharing": "merge-equal-initializers",
     "CommonSubexpressionElimination": "eliminate-common-subexpressions",
     "ConstantFolding": "fold-constants inline-if",
@@ -183,17 +183,22 @@ RUNTIME: dict[str, Meaning] = {
     "SliceConcatToSpaceToDepthFusion": "convert-slices-to-space-to-depth",
     **each("GeluFusion GeluFusionL1", "fuse-gelu"),
     **each("LayerNormFusion LayerNormFusionL1", "fuse-layer-norm"),
-    "EnsureUniqueDQForNodeUnit": Needless("DequantizeLinear nodes are never merged here"),
+    "EnsureUniqueDQForNodeUnit": "make-dequantize-unique",
     "TransposeOptimizer": MOVES,
     "GatherSliceToSplitFusion": "convert-slices-to-split",
     "GatherToSliceFusion": NotBuilt("a Slice clamps its bounds where a Gather fails, and is as many nodes"),
     "FuseInitializersTransformer": "fold-constants",
     **each(
-        "DynamicQuantizeMatMulFusion MatMulIntegerToFloatFusion QDQFinalCleanupTransformer QDQPropagationTransformer QDQS8ToU8Transformer"
-        " QDQSelectorActionTransformer ClipQuantRewrite ClipQuantFusion ReluQuantRewrite ReluQuantFusion WeightBiasQuantization"
-        " WhereDummyDq Avx2WeightS8ToU8Transformer ConstantFoldingDQ DQMatMulNBitsFusion",
-        QUANTIZED,
+        "MatMulIntegerToFloatFusion QDQFinalCleanupTransformer QDQSelectorActionTransformer WhereDummyDq ConstantFoldingDQ"
+        " DQMatMulNBitsFusion Level2_RuleBasedTransformer",
+        RUNTIME_FUSES,
     ),
+    "DynamicQuantizeMatMulFusion": "fuse-dynamic-quantization",
+    "QDQPropagationTransformer": "propagate-dequantize-down propagate-quantize-up",
+    **each("QDQS8ToU8Transformer Avx2WeightS8ToU8Transformer", "convert-int8-to-uint8"),
+    **each("ClipQuantRewrite ClipQuantFusion", "absorb-clip-into-quantize"),
+    **each("ReluQuantRewrite ReluQuantFusion", "absorb-relu-into-quantize"),
+    "WeightBiasQuantization": "quantize-bias",
     **each(
         "AttentionFusion BiasDropoutFusion BiasGeluFusion BiasSkipLayerNormFusion BiasSoftmaxFusion ConvActivationFusion"
         " ConvAddActivationFusion EmbedLayerNormFusion FastGeluFusion GeluApproximation GeluFusionL2 GemmActivationFusion"
@@ -212,7 +217,6 @@ RUNTIME: dict[str, Meaning] = {
         "eliminate-identity eliminate-noop-slice fold-constants eliminate-dropout eliminate-noop-expand eliminate-noop-cast"
         " eliminate-neutral-operand fuse-div-mul fuse-conv-scale fuse-conv-bn"
     ),
-    "Level2_RuleBasedTransformer": QUANTIZED,
 }
 
 SLIM: dict[str, Meaning] = {
@@ -340,12 +344,12 @@ TENSORFLOW: dict[str, Meaning] = {
     "optimize_transpose": MOVES,
     "remove_redundant_upsample": "eliminate-noop-resize",
     "fold_constants": "fold-constants",
-    "const_dequantize_optimizer": QUANTIZED,
+    "const_dequantize_optimizer": "propagate-dequantize-down move-weight-transpose-through-dequantize",
     "loop_optimizer": "capture-loop-invariants hoist-loop-invariants",
     "merge_duplication": "eliminate-common-subexpressions",
     "reshape_optimizer": "materialize-shapes simplify-shape-arithmetic",
     "global_pool_optimizer": "convert-reduce-to-global-pool",
-    "q_dq_optimizer": QUANTIZED,
+    "q_dq_optimizer": "cancel-dequantize-quantize propagate-dequantize-down propagate-quantize-up",
     "remove_identity": "eliminate-identity",
     "remove_back_to_back": f"simplify-casts {MOVES} {RESHAPES} eliminate-squeeze-unsqueeze-pair fuse-conv-bn fuse-conv-scale",
     "einsum_optimizer": "convert-einsum-to-matmul",

@@ -111,6 +111,9 @@ _AFTER = (
     "move-weight-transpose-through-dequantize",
     "fuse-dynamic-quantization",
     "fold-constants",
+    # A bound that the integers have by themselves is an Identity; zero points were written anew.
+    "eliminate-identity",
+    "merge-equal-initializers",
     "eliminate-dead-nodes",
 )
 
