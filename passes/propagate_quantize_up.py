@@ -13,7 +13,7 @@ from graphopt.ir.tensor import Array
 from graphopt.passes.integer_kernels import Runtime
 from graphopt.passes.quantized_passage import Quantizers, copied, drop_unread, equal_before, form, is_finer, quantizers, replace
 from graphopt.pipeline.base import Context, Level, Pass
-from graphopt.quantization.arithmetic import entries, quantize
+from graphopt.quantization.arithmetic import entries, quantize, unsaturated
 from graphopt.quantization.commutation import COMMUTING, Commuted, up
 from graphopt.quantization.parameters import QUANTIZE, Quantization, is_dequantize, is_quantize, quantization_of
 from graphopt.schema.older import constant
@@ -83,8 +83,8 @@ class PropagateQuantizeUp(Pass):
             if operand.const is not None and (stored := _stored(operand.const.numpy(), by)) is not None:
                 operands[slot] = constant(stored, operand.name)
                 continue
-            if by.block and by.axis is not None and by.axis + 1 != operand.rank:
-                return "onnxruntime does not saturate blocks along an axis that is not the last"
+            if (found.is_ordered or by.block) and (why := unsaturated(by, operand.rank)):
+                return why
             new = known.get((operand, by)) or copied(anchor, operand, by, self.name)
             if isinstance(new, str):
                 return new

@@ -12,7 +12,7 @@ from graphopt.match import FLOATING, Declined, Match, const, op, opt, rule, tens
 from graphopt.patterns.quantization_calls import called, quantize
 from graphopt.quantization import Quantization, limits
 from graphopt.quantization import quantize as quantized
-from graphopt.quantization.arithmetic import entries
+from graphopt.quantization.arithmetic import entries, unsaturated
 from graphopt.quantization.commutation import up
 from graphopt.quantization.nodes import plain_quantization
 
@@ -69,6 +69,8 @@ def quantize_clip_to_quantize(m: Match, q: Node, x: Value, low: Value | None, hi
     by = increasing(m, q)
     if isinstance(by, Declined):
         return by
+    if far := unsaturated(by, x.rank):
+        return m.no("{}", far)
     for bound, limit, what in ((low, limits(by.dtype)[0], "low"), (high, limits(by.dtype)[1], "high")):
         if (why := moves_inside(bound, x, by, limit)) is not None:
             return m.no("{} bound: {}", what, why)
@@ -121,6 +123,8 @@ def moved(m: Match, q: Node, bound: Node, x: Value, by: Quantization) -> Value |
     """The bound on integers, of a QuantizeLinear of x."""
     if by.dtype not in BYTES or by.scale_dtype is DType.bfloat16:
         return m.no("no kernel is known for {} made of {}", by.dtype, by.scale_dtype)
+    if why := unsaturated(by, x.rank):
+        return m.no("{}", why)
     found = up(bound, [by])
     if isinstance(found, str):
         return m.no("{}", found)

@@ -10,7 +10,7 @@ from graphopt.ir import Node, Value
 from graphopt.match import Declined, Match, rule, tensor
 from graphopt.patterns.quantization_calls import called, dequantize, quantize
 from graphopt.quantization import Quantization, limits
-from graphopt.quantization.arithmetic import loses
+from graphopt.quantization.arithmetic import loses, unsaturated
 from graphopt.quantization.commutation import are_equal
 from graphopt.quantization.nodes import plain_quantization
 
@@ -79,7 +79,7 @@ def quantization_chain_to_clip(m: Match, first: Node, dq: Node, q: Node, x: Valu
         return m.no("{} and {} cancel out", dq, q)
     if not (by.dtype.is_integer and to.dtype.is_integer and by.is_increasing) or not has_scale(by, to):
         return m.no("the scales of {} and {} differ", first, q)
-    if why := loses(by) or loses(to):
+    if why := loses(by) or loses(to) or unsaturated(by, x.rank) or unsaturated(to, x.rank):
         return m.no("{}", why)
     bounds = inside(by, to)
     if isinstance(bounds, str):

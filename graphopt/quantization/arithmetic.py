@@ -58,6 +58,18 @@ def entries(part: Array, by: Quantization, shape: tuple[int, ...]) -> Array:
     return np.repeat(part, by.block, axis=by.axis)[tuple(slice(size) for size in shape)]
 
 
+def unsaturated(by: Quantization, rank: int | None) -> str:
+    """Why onnxruntime may make the least number of what lies far above the range, not the greatest; empty when it saturates at both ends.
+
+    Where it does not, bounds before and after quantizing are not the same. What was dequantized from as many bits never lies so far out.
+    """
+    if by.dtype.is_integer and by.scale_dtype is not DType.float32:
+        return f"onnxruntime does not saturate an infinity of {by.scale_dtype}"
+    if by.block and by.axis is not None and (rank is None or by.axis + 1 != rank):
+        return "onnxruntime does not saturate blocks along an axis that is not the last"
+    return ""
+
+
 # How wide integers may be so that (q - z) * s, rounded to the scale's type, still leads back to q.
 _WIDEST: Final = {DType.float32: 16, DType.float16: 8, DType.bfloat16: 4}
 _LEAST_NORMAL: Final = 2.0**-126

@@ -53,6 +53,11 @@ class Commuted:
     _call: Call = field(repr=False)
     _constants: Mapping[int, Tensor] = field(repr=False)
 
+    @property
+    def is_ordered(self) -> bool:
+        """Whether the operator chooses elements by their order."""
+        return self._call.is_ordered
+
     def build(self, operands: Mapping[int, Value], graph: Graph) -> list[Node]:
         """The operator on integers, in no graph yet: nodes in their order, of which the last gives the results.
 
