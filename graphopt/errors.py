@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 
 
 class GraphoptError(Exception):
@@ -28,10 +29,10 @@ class InternalError(GraphoptError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """How a message about an unknown word ends: the nearest valid name, or all of them when they are few."""
+    """How a message about an unknown word ends: the nearest valid name, or all of them, in the order given, when they are few."""
     import difflib  # costs start-up time, and most runs have no error
 
-    names = sorted(known)
+    names = sorted(known) if isinstance(known, AbstractSet) else list(known)
     close = difflib.get_close_matches(word, names, 1, 0.5)
     if close:
         return f"; did you mean {close[0]!r}?"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import final
 
 from graphopt.errors import InternalError
@@ -11,7 +11,7 @@ from graphopt.ir.graph import Graph, Node, Value
 from graphopt.ir.listener import Listener
 from graphopt.ir.model import Model
 from graphopt.ir.node_index import NodeIndex
-from graphopt.ir.positions import GAP, make_room
+from graphopt.ir.positions import first_reader, link
 from graphopt.ir.tensor import Tensor
 from graphopt.ir.types import TensorType, Type
 
@@ -60,7 +60,7 @@ class Editor:
         for value in node.inputs:
             if value is not None and value.is_detached:
                 self.adopt_constant(graph, value, following)
-        self._link(node, graph, following)
+        link(node, graph, following)
         if self._index is not None:
             self._index.add(node)
         for value in node.inputs:
@@ -94,6 +94,26 @@ class Editor:
         if self.listener is not None:
             self.listener.erased(node)
 
+    def erase_unread(self, nodes: Iterable[Node], may_erase: Callable[[Node], bool] | None = None) -> None:
+        """Erase those of some nodes that nobody else reads any more, and drop the initializers that only they read.
+
+        `may_erase` says which other nodes go as well, once only erased ones read them.
+        """
+        left = list(nodes)
+        given = frozenset(left)
+        while left:
+            node = left.pop()
+            if node.graph is None or any(value.users for value in node.outputs):
+                continue
+            self.erase(node)
+            for value in node.inputs:
+                if value is None or value.users:
+                    continue
+                if value.producer is None:
+                    self.drop_if_unread(value)
+                elif value.producer in given or (may_erase is not None and may_erase(value.producer)):
+                    left.append(value.producer)
+
     def move(self, node: Node, graph: Graph, before: Node) -> None:
         """Put a node that stands in one graph before a node of another; nothing changes but where it stands.
 
@@ -103,7 +123,7 @@ class Editor:
         node.previous.next, node.next.previous = node.next, node.previous
         node.graph.size -= 1
         node.graph.owners.pop(node, None)
-        self._link(node, graph, before)
+        link(node, graph, before)
         if self._index is not None:
             self._index.touch(node)
         if self.listener is not None:
@@ -177,7 +197,7 @@ class Editor:
         self.redirect(old, keeper.output)
         producer = new.producer if new.scope is graph else None
         after = producer.next if producer is not None else graph.exit.next
-        self.insert(keeper, graph, before=graph.exit if after is None else self._before_readers(keeper.output, graph) or after)
+        self.insert(keeper, graph, before=graph.exit if after is None else first_reader(keeper.output, graph) or after)
         for node, count in list(keeper.output.users.items()):
             if node is not graph.exit:  # other readers need no Identity
                 self._redirect(node, count, keeper.output, new)
@@ -285,15 +305,34 @@ class Editor:
         """Whether nobody reads an initializer, no caller knows it, and nothing that is said of other values names it."""
         return not value.users and not value.overridable and value.name not in self.model.annotating
 
-    def drop_initializer(self, value: Value) -> None:
+    def drop_initializer(self, value: Value, heir: Value | None = None) -> None:
         """Remove an initializer that nobody reads; `may_drop_initializer` says whether that is all.
 
+        `heir`, another initializer of the same graph, takes over its name and its place.
         Raises InternalError when somebody reads it, or when it is a graph input as well.
         """
         if value.users or value.overridable or value.graph is None:
             raise InternalError(f"the initializer {value!r} cannot be dropped: it is {'read' if value.users else 'a graph input'}")
-        del value.graph.initializers[value.name]
+        if heir is None:
+            del value.graph.initializers[value.name]
+        else:
+            del value.graph.initializers[heir.name]
+            value.graph.initializers[value.name] = heir
+            old, heir.name = heir.name, value.name
+            self._renamed(heir, old)
         value.graph = None
+
+    def drop_if_unread(self, value: Value) -> None:
+        """Remove a value if it is an initializer that may be dropped; anything else stays."""
+        if value.is_initializer and self.may_drop_initializer(value):
+            self.drop_initializer(value)
+
+    def drop_constant(self, value: Value) -> None:
+        """Take out a constant that nobody reads any more: an initializer that may be dropped, or the node that makes it."""
+        if value.producer is None:
+            self.drop_if_unread(value)
+        elif value.const is not None and not value.users:
+            self.erase(value.producer)
 
     def freeze(self, value: Value) -> None:
         """Make an overridable initializer a constant: it stops being an input of its graph."""
@@ -354,34 +393,3 @@ class Editor:
                 self._index.remove(node)
             for inner in node.subgraphs:
                 self._release(inner)
-
-    def _before_readers(self, value: Value, graph: Graph) -> Node | None:
-        """The first node of `graph` that reads `value`, itself or from a subgraph; None when only the outputs do."""
-        first: Node | None = None
-        for node in value.users:
-            if node.graph is None or node is graph.exit:
-                continue
-            here: Node | None = node
-            while here is not None and here.graph is not graph:
-                here = here.graph.owner if here.graph is not None else None
-            if here is not None and here is not graph.exit and (first is None or here.position < first.position):
-                first = here
-        return first
-
-    def _link(self, node: Node, graph: Graph, following: Node) -> None:
-        preceding = following.previous
-        assert preceding is not None  # the ring is closed
-        node.previous, node.next, node.graph = preceding, following, graph
-        preceding.next = following.previous = node
-        graph.size += 1
-        if node.subgraphs:
-            graph.owners[node] = None
-        low = preceding.position if preceding is not graph.exit else 0
-        if following is graph.exit:
-            node.position = low + GAP
-            graph.exit.position = node.position + GAP
-            return
-        if following.position - low < 2:
-            make_room(graph, node)
-            return
-        node.position = (low + following.position) // 2

@@ -1,8 +1,8 @@
-"""Numbers that say which of two nodes of a graph comes first."""
+"""The order of the nodes of a graph, and the numbers that say which of two comes first."""
 
 from __future__ import annotations
 
-from graphopt.ir.graph import Graph, Node
+from graphopt.ir.graph import Graph, Node, Value
 
 GAP = 1 << 32  # room between the positions of two neighbours when a graph is (re)numbered
 
@@ -38,3 +38,37 @@ def make_room(graph: Graph, node: Node) -> None:
         here = here.next
     if graph.exit.position <= position:
         graph.exit.position = position + GAP
+
+
+def link(node: Node, graph: Graph, following: Node) -> None:
+    """Put a node that is in no graph before another one of a graph."""
+    preceding = following.previous
+    assert preceding is not None  # the ring is closed
+    node.previous, node.next, node.graph = preceding, following, graph
+    preceding.next = following.previous = node
+    graph.size += 1
+    if node.subgraphs:
+        graph.owners[node] = None
+    low = preceding.position if preceding is not graph.exit else 0
+    if following is graph.exit:
+        node.position = low + GAP
+        graph.exit.position = node.position + GAP
+        return
+    if following.position - low < 2:
+        make_room(graph, node)
+        return
+    node.position = (low + following.position) // 2
+
+
+def first_reader(value: Value, graph: Graph) -> Node | None:
+    """The first node of a graph that reads a value, itself or from a subgraph; None when only the outputs do."""
+    first: Node | None = None
+    for node in value.users:
+        if node.graph is None or node is graph.exit:
+            continue
+        here: Node | None = node
+        while here is not None and here.graph is not graph:
+            here = here.graph.owner if here.graph is not None else None
+        if here is not None and here is not graph.exit and (first is None or here.position < first.position):
+            first = here
+    return first

@@ -139,7 +139,7 @@ class _Run(Listener):
             editor.replace(old, new)
             if renames:
                 editor.exchange_names(old, new)
-        self.sweep(ready.match.nodes)
+        editor.erase_unread(ready.match.nodes, facts.may_drop)
         self.applied.append(ready.rule.name)
         self.observer.applied(ready.rule.name, ready.match.root, tuple(ready.made))
 
@@ -157,22 +157,6 @@ class _Run(Listener):
             replaced = made_by.get(node)
             if replaced is not None:
                 node.name, node.doc = replaced.name, replaced.doc
-
-    def sweep(self, nodes: tuple[Node, ...]) -> None:
-        """Erase the matched nodes that nobody reads any more, and what only they read."""
-        left = list(nodes)
-        while left:
-            node = left.pop()
-            if node.graph is None or any(value.users for value in node.outputs):
-                continue
-            self.editor.erase(node)
-            for value in node.inputs:
-                if value is None or value.users:
-                    continue
-                if value.producer is not None and (value.producer in nodes or facts.may_drop(value.producer)):
-                    left.append(value.producer)
-                elif value.is_initializer and self.editor.may_drop_initializer(value):
-                    self.editor.drop_initializer(value)
 
     def endless(self) -> InternalError:
         last = list(dict.fromkeys(self.applied[-50:]))

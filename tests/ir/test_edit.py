@@ -186,11 +186,50 @@ def test_iterating_survives_edits() -> None:
     assert seen == [nodes[0], nodes[1], nodes[3], nodes[4]]
 
 
+def test_unread_nodes_go_with_what_only_they_read() -> None:
+    model = Model()
+    graph, editor = model.graph, Editor(model)
+    x = add_input(graph, "x")
+    c, d = (editor.add_constant(graph, Tensor.of(np.float32(value))) for value in (1, 2))
+    first, second = editor.insert(Node("Add", (x, c)), graph), editor.insert(Node("Neg", (x,)), graph)
+    third = editor.insert(Node("Sum", (first.output, second.output, d)), graph)
+    editor.erase_unread([second, first])
+    assert all(node.graph is graph for node in (first, second, third))
+    editor.erase_unread([first, third])
+    assert [*graph] == [second] and not graph.initializers
+    editor.erase_unread([editor.insert(Node("Exp", (second.output,)), graph)], lambda node: node is second)
+    assert not [*graph]
+    verify(model)
+
+
+def test_a_constant_is_dropped_once_nobody_reads_it() -> None:
+    for ir_version in (3, 10):
+        model = Model(ir_version=ir_version)
+        graph, editor = model.graph, Editor(model)
+        c = editor.add_constant(graph, Tensor.of(np.float32(1)))
+        reader = editor.insert(Node("Neg", (c,)), graph)
+        editor.drop_constant(c)
+        assert c.is_initializer or c.producer in [*graph]
+        editor.drop_constant(reader.output)
+        editor.erase(reader)
+        editor.drop_constant(c)
+        assert not [*graph] and not graph.initializers
+
+
 def test_renaming_an_initializer_keeps_its_place() -> None:
     model, editor, _ = relu_chain(1)
     a, b = (editor.add_constant(model.graph, Tensor.of(float(i)), n) for i, n in enumerate("ab"))
     editor.rename(a, model.fresh_name("c"))
     assert list(model.graph.initializers.items()) == [("c", a), ("b", b)]
+    verify(model)
+
+
+def test_a_dropped_initializer_leaves_its_name_and_place() -> None:
+    model, editor, _ = relu_chain(1)
+    a, b, c = (editor.add_constant(model.graph, Tensor.of(float(i)), n) for i, n in enumerate("abc"))
+    editor.drop_initializer(a, c)
+    assert list(model.graph.initializers.items()) == [("a", c), ("b", b)]
+    assert (a.graph, c.name) == (None, "a")
     verify(model)
 
 
