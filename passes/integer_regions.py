@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, final
+from typing import Final, final
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from graphopt.quantization.call import Call
 from graphopt.quantization.flow import Unclear
 from graphopt.schema import facts
 from graphopt.schema.older import CannotSpell, constant
-from graphopt.schema.spelling import has_neutral_form, neutral_attribute, neutral_inputs, spell
+from graphopt.schema.spelling import has_neutral_form, neutral_attributes, neutral_inputs, spell
 
 _RULES: Final = {**movement.RULES, **indexing.RULES, **ordering.RULES}
 _REFUSALS: Final = (Unclear, CannotSpell, ValueError, IndexError, TypeError)  # the last three of numpy, for operands that do not fit
@@ -165,11 +165,6 @@ def _other_zero_point(region: Region, wanted: int | None) -> str:
     return ""
 
 
-def neutral_attributes(node: Node) -> dict[str, Any]:  # Any: as many kinds as attributes have
-    """The attributes that a node has, as the newest opset means them."""
-    return {name: neutral_attribute(node, name) for name in node.attributes}
-
-
 @final
 class Shifted:
     """A region in another type, built in no graph, then put in its place."""
@@ -268,5 +263,6 @@ class Shifted:
             editor.erase(old)
             for operand in old.inputs:
                 if operand is not None and operand.is_initializer and editor.may_drop_initializer(operand):
-                    editor.drop_initializer(operand)
+                    heir = self.values.get(operand)
+                    editor.drop_initializer(operand, heir if heir is not None and heir.graph is operand.graph else None)
         context.observer.applied(name, root, tuple(new for new, _ in self.made))

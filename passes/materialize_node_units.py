@@ -8,17 +8,17 @@ from typing import ClassVar
 
 from graphopt.infer import typed
 from graphopt.ir import Graph, Node, Value
-from graphopt.passes.quantized_passage import drop_unread, keep_origin, replace
+from graphopt.passes.quantized_passage import keep_origin, replace
 from graphopt.pipeline.base import Context, Level, Pass
 from graphopt.quantization.arithmetic import loses
 from graphopt.quantization.commutation import COMMUTING, Commuted, down
-from graphopt.quantization.nodes import call, plain_quantization
+from graphopt.quantization.nodes import plain_quantization, quantization_node
 from graphopt.quantization.parameters import Quantization, is_dequantize, is_quantize, quantization_of
 from graphopt.schema import facts
 from graphopt.schema.older import CannotSpell
-from graphopt.schema.spelling import neutral_attribute, neutral_inputs, spell
+from graphopt.schema.spelling import neutral_attributes, neutral_inputs, spell
 
-SIZES = frozenset({"Shape", "Size"})  # which say the same of integers as of floats
+UNMOVED = frozenset({"Identity", "Shape", "Size"})  # which runtimes take out, or which say the same of integers as of floats
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class MaterializeNodeUnits(Pass):
 
     def run(self, graph: Graph, context: Context) -> int:
         """Materialize in this graph and the graphs inside it; linear in the nodes that move elements."""
-        ops = COMMUTING - SIZES
+        ops = COMMUTING - UNMOVED
         pending = deque(context.editor.calls(graph, sorted(ops)))
         changes = 0
         while pending:
@@ -70,7 +70,7 @@ class MaterializeNodeUnits(Pass):
         for index, old in enumerate(node.outputs):
             if old.users:
                 replace(context.editor, old, after[index].output if index in after else made[-1].outputs[index])
-        drop_unread(context, [node])
+        context.editor.erase_unread([node])
         context.observer.applied(self.name, node, (*made, *after.values()))
         return True
 
@@ -84,16 +84,18 @@ class MaterializeNodeUnits(Pass):
             for slot, by in found.inputs.items():
                 held = inputs[slot]
                 assert held is not None  # it moves elements
-                before = call("DequantizeLinear", held, by, graph, by.scale_dtype, _parameters(first, by), domain=first.domain)
+                before = quantization_node("DequantizeLinear", held, by, graph, by.scale_dtype, _parameters(first, by), domain=first.domain)
                 made.append(before)
                 inputs[slot] = before.output
-            attributes = {name: neutral_attribute(node, name) for name in node.attributes}
+            attributes = neutral_attributes(node)
             new = typed(spell(node.op_type, inputs, attributes, graph, outputs=len(node.outputs)), graph)
             if (refused := facts.accepts(new, graph)) is not None:
                 return refused
             made.append(new)
             after = {
-                index: call("QuantizeLinear", new.outputs[index], by, graph, by.dtype, _parameters(first, by), domain=first.domain)
+                index: quantization_node(
+                    "QuantizeLinear", new.outputs[index], by, graph, by.dtype, _parameters(first, by), domain=first.domain
+                )
                 for index, by in enumerate(found.outputs) if by is not None and node.outputs[index].users
             }  # fmt: skip
         except CannotSpell as reason:

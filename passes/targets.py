@@ -4,17 +4,13 @@ onnxruntime on CPUs: as 1.31 does it, measured; older ones ask less before they 
 """
 
 from graphopt.ir import DType
+from graphopt.passes.integer_kernels import LACKS_OF_ONNXRUNTIME
 from graphopt.pipeline.target import Target
+from graphopt.quantization.parameters import INT4_TYPES, INT8_TYPES, INT16_TYPES
 from graphopt.runtimes import conditions as where
 from graphopt.runtimes import preparation
 from graphopt.runtimes.refusals import BIASES, INTEGER_OPERATORS, SCALES
 from graphopt.runtimes.wants import Condition, Unit, Wants
-
-BYTES = frozenset({DType.int8, DType.uint8})
-WORDS = frozenset({DType.int16, DType.uint16})
-NIBBLES = frozenset({DType.int4, DType.uint4})
-PAIRS = frozenset({DType.int2, DType.uint2})
-FLOATS = frozenset({DType.float8e4m3fn, DType.float8e4m3fnuz, DType.float8e5m2, DType.float8e5m2fnuz})
 
 MOVEMENT = (
     "DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "Reshape", "Slice", "Squeeze", "Tile", "Transpose", "Unsqueeze",
@@ -30,22 +26,16 @@ _HELPS = {
 }
 
 # Quantized numbers for which onnxruntime's CPU provider has no kernel where ONNX admits them.
-_LACKS = {
-    "Pad": WORDS | NIBBLES | PAIRS | FLOATS,
-    **dict.fromkeys(("ArgMax", "ArgMin", "DepthToSpace", "Max", "Min", "Resize", "SpaceToDepth", "Where"), WORDS),
-    **dict.fromkeys(("Identity", "Reshape"), NIBBLES | PAIRS),
-    **dict.fromkeys(("Flatten", "Squeeze", "Unsqueeze"), NIBBLES | PAIRS | FLOATS),
-    "Relu": frozenset({DType.int16}),
-    "TopK": frozenset({DType.uint16}),
-}
+_LACKS = LACKS_OF_ONNXRUNTIME
+
+_EIGHT = where.types(INT8_TYPES)
+_SAME = (where.FLOAT32, where.SAME_TYPES, _EIGHT)
 
 
-def _onnxruntime_units(convolution: Condition) -> tuple[Unit, ...]:
-    """What onnxruntime fuses on a CPU; `convolution` says which types Conv and MatMul take there."""
-    eight = where.types(BYTES)
-    same = (where.FLOAT32, where.SAME_TYPES, eight)
-    product = (where.FLOAT32, where.RESULT_TYPE, convolution, where.BIAS_IS_INT32, eight)
-    gemm = (where.FLOAT32, where.ZERO_POINTS, where.SIGNED_WITH_SIGNED, where.RESULT_TYPE, where.BIAS_IS_INT32, eight, where.PLAIN_PRODUCT)
+def _products(convolution: Condition) -> tuple[Unit, ...]:
+    """The products that onnxruntime fuses on a CPU; `convolution` says which types Conv and MatMul take there."""
+    product = (where.FLOAT32, where.RESULT_TYPE, convolution, where.BIAS_IS_INT32, _EIGHT)
+    gemm = (where.FLOAT32, where.ZERO_POINTS, where.SIGNED_WITH_SIGNED, where.RESULT_TYPE, where.BIAS_IS_INT32, _EIGHT, where.PLAIN_PRODUCT)
     return (
         Unit(
             ("Conv",), "QLinearConv",
@@ -64,23 +54,27 @@ def _onnxruntime_units(convolution: Condition) -> tuple[Unit, ...]:
             ("Gemm",), "MatMulNBits", (1,), kept=(2,), quantized="never", activation="none",
             conditions=(where.STORED_WEIGHT, where.LIKE_MATMUL),
         ),
-        Unit(("Add", "Mul"), "its QLinear form", conditions=same, breaks=(where.ALL_ONE_SCALE,)),
-        Unit(LOOKUPS, "its QLinear form", (0,), conditions=same, breaks=(where.ALL_ONE_SCALE,)),
-        Unit(("Concat",), "QLinearConcat", conditions=same, breaks=(where.ALL_ONE_SCALE,)),
-        Unit(("Where",), "QLinearWhere", (1, 2), conditions=same, breaks=(where.ALL_ONE_SCALE,)),
-        Unit(("Split",), "", (0,), activation="none", conditions=(where.EQUAL_PARAMETERS,)),
-        Unit(
-            ("MaxPool", "ReduceMax", "ReduceMin"), "", (0,), activation="none", since=12,
-            conditions=(where.EQUAL_PARAMETERS, where.POSITIVE_SCALE, eight),
-        ),
-        Unit(
-            ("Resize",), "", (0,), activation="none",
-            conditions=(where.NEAREST, where.EQUAL_PARAMETERS, where.types(BYTES | NIBBLES)),
-        ),
-        Unit(MOVEMENT, "", (0,), activation="none", conditions=(where.EQUAL_PARAMETERS,)),
-        Unit(("ArgMax",), "", (0,), quantized="never", activation="none", conditions=(where.RELIED_ON, eight)),
     )  # fmt: skip
 
+
+# What else it fuses there.
+_OTHERS = (
+    Unit(("Add", "Mul"), "its QLinear form", conditions=_SAME, breaks=(where.ALL_ONE_SCALE,)),
+    Unit(LOOKUPS, "its QLinear form", (0,), conditions=_SAME, breaks=(where.ALL_ONE_SCALE,)),
+    Unit(("Concat",), "QLinearConcat", conditions=_SAME, breaks=(where.ALL_ONE_SCALE,)),
+    Unit(("Where",), "QLinearWhere", (1, 2), conditions=_SAME, breaks=(where.ALL_ONE_SCALE,)),
+    Unit(("Split",), "", (0,), activation="none", conditions=(where.EQUAL_PARAMETERS,)),
+    Unit(
+        ("MaxPool", "ReduceMax", "ReduceMin"), "", (0,), activation="none", since=12,
+        conditions=(where.EQUAL_PARAMETERS, where.POSITIVE_SCALE, _EIGHT),
+    ),
+    Unit(
+        ("Resize",), "", (0,), activation="none",
+        conditions=(where.NEAREST, where.EQUAL_PARAMETERS, where.types(INT8_TYPES | INT4_TYPES)),
+    ),
+    Unit(MOVEMENT, "", (0,), activation="none", conditions=(where.EQUAL_PARAMETERS,)),
+    Unit(("ArgMax",), "", (0,), quantized="never", activation="none", conditions=(where.RELIED_ON, _EIGHT)),
+)  # fmt: skip
 
 _ONNXRUNTIME_PREPARES = (
     preparation.skip_identities,
@@ -122,7 +116,7 @@ ONNXRUNTIME_CPU_X64 = Target(
     "onnxruntime on x86-64 processors: uint8 activations, Q and DQ moved out of the way of its fusions",
     {2: (*_BEFORE, *_SIGNED, *_AFTER)},
     Wants(
-        units=_onnxruntime_units(where.UNSIGNED_INPUT),
+        units=(*_products(where.UNSIGNED_INPUT), *_OTHERS),
         lacks=_LACKS,
         prepares=(*_ONNXRUNTIME_PREPARES, preparation.unsigned_pairs),
         cancels=True,
@@ -135,7 +129,7 @@ ONNXRUNTIME_CPU_ARM64 = Target(
     "onnxruntime on 64-bit ARM processors: int8 or uint8 activations, Q and DQ moved out of the way of its fusions",
     {2: (*_BEFORE, *_AFTER)},
     Wants(
-        units=_onnxruntime_units(where.SIGNED_WITH_SIGNED),
+        units=(*_products(where.SIGNED_WITH_SIGNED), *_OTHERS),
         lacks=_LACKS,
         prepares=_ONNXRUNTIME_PREPARES,
         cancels=True,
@@ -154,15 +148,22 @@ _WEIGHTED = (
     Unit(("MatMul",), "", (1,), quantized="never", activation="fused", conditions=(where.STORED_WEIGHT,)),
 )
 
+# Where Q and DQ stand around every operator these need none.
+_INTEGERS = frozenset({"Cast", "Identity", "Shape", "Size"})
+
 TENSORRT = Target(
     "tensorrt",
     "TensorRT, explicit quantization: int8 with zero point 0, Q and DQ around each operator",
     {
         2: (
             "convert-qoperator-to-qdq",
+            # Products of floats that level 1 could not see, and a domain that nothing needs now.
+            "fuse-matmul-add",
+            "remove-unused-opset-imports",
             "dequantize-bias",
             "convert-uint8-to-int8",
             "materialize-node-units",
+            "merge-equal-initializers",
             "eliminate-dead-nodes",
         ),
     },
@@ -180,7 +181,7 @@ TENSORRT = Target(
             ),
             Unit(("Concat",), "", quantized="optional", activation="fused", conditions=(where.ONE_SCALE,)),
         ),
-        integers=frozenset({"Cast"}),
+        integers=_INTEGERS,
         placement="sandwiched",
         sharing="shared",
         prepares=(preparation.skip_identities, preparation.fold_constants, preparation.clone_dequantizers),
@@ -191,10 +192,10 @@ TENSORRT = Target(
 OPENVINO = Target(
     "openvino",
     "OpenVINO: a Q and DQ with equal parameters on every tensor, which it makes FakeQuantize of and moves itself",
-    {2: ("materialize-node-units", "share-quantization", "eliminate-dead-nodes")},
+    {2: ("materialize-node-units", "share-quantization", "merge-equal-initializers", "eliminate-dead-nodes")},
     Wants(
-        activations=BYTES | WORDS,
-        weights=BYTES | WORDS | NIBBLES | {DType.int32},
+        activations=INT8_TYPES | INT16_TYPES,
+        weights=INT8_TYPES | INT16_TYPES | INT4_TYPES | {DType.int32},
         units=(
             *_WEIGHTED,
             Unit(
@@ -203,7 +204,7 @@ OPENVINO = Target(
             ),
             Unit(("Add", "Concat", "Mul"), "", quantized="optional", activation="fused"),
         ),
-        integers=frozenset({"Cast", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"}),
+        integers=_INTEGERS | frozenset({"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"}),
         placement="sandwiched",
         sharing="shared",
         prepares=(preparation.skip_identities, preparation.fold_constants, preparation.clone_dequantizers),

@@ -13,10 +13,13 @@ from graphopt.cli.shared import plugin_option, python_warnings_told, refuse_text
 from graphopt.cli.sizes import size_options, wishes_of
 
 if TYPE_CHECKING:
+    from graphopt.infer.freeze import Wishes
     from graphopt.ir.graph import Node
     from graphopt.ir.model import Model
     from graphopt.match.explain import Explanation
     from graphopt.match.rule import Rule
+    from graphopt.pipeline.pipeline import Pipeline
+    from graphopt.pipeline.registry import Registry
 
 DEFAULT_TARGET = "onnxruntime-cpu-x64"
 
@@ -47,11 +50,7 @@ def explain(
         raise click.UsageError("give one of --rule, --dynamic and --qdq: one explains rules, the others what is left of a model")
     if target is not None and not qdq:
         raise click.UsageError("--target goes with --qdq")
-    from graphopt import io
-    from graphopt.cli.told import Told
-    from graphopt.infer.freeze import freeze_dimensions
     from graphopt.pipeline.pipeline import Pipeline
-    from graphopt.pipeline.runner import run_pipeline
 
     registry = registry_of(plugins)
     runtime = registry.target_named(target or DEFAULT_TARGET) if qdq else None
@@ -59,24 +58,40 @@ def explain(
     wishes = wishes_of(sizes)
     refuse_text(model)
     pipeline = Pipeline.of_levels(1 if dynamic else 0) if after is None else Pipeline.parse(after, registry)
-    with python_warnings_told(warn):
-        loaded = io.load(model, allow_outside=allow_outside)
-        told = Told(warn)
-        freeze_dimensions(loaded, wishes, told)
-        if not run_pipeline(pipeline, loaded, told, registry=registry):
-            infer(loaded)
+    loaded = prepared(model, pipeline, registry, wishes, allow_outside=allow_outside)
     if runtime is not None:
         tell_remaining(loaded, runtime, limit, as_json=as_json)
-        return
-    if dynamic:
+    elif dynamic:
         tell_dynamic(loaded, limit, as_json=as_json)
-        return
-    found = {rule.name: places(rule, loaded) for rule in rules}
+    else:
+        tell_rules(loaded, rules, limit, as_json=as_json, named=bool(names))
+
+
+def prepared(path: Path, pipeline: Pipeline, registry: Registry, wishes: Wishes, *, allow_outside: bool) -> Model:
+    """A model with its sizes frozen as wished, after a pipeline, with types, which rules need."""
+    from graphopt import io
+    from graphopt.cli.told import Told
+    from graphopt.infer.freeze import freeze_dimensions
+    from graphopt.infer.model import infer_model
+    from graphopt.pipeline.runner import run_pipeline
+
+    with python_warnings_told(warn):
+        model = io.load(path, allow_outside=allow_outside)
+        told = Told(warn)
+        freeze_dimensions(model, wishes, told)
+        if not run_pipeline(pipeline, model, told, registry=registry):  # passes have inferred them already
+            infer_model(model)
+    return model
+
+
+def tell_rules(model: Model, rules: list[Rule], limit: int, *, as_json: bool, named: bool) -> None:
+    """Print why rules do not fire; of those that nobody named only the furthest attempt, if it came anywhere."""
+    found = {rule.name: places(rule, model) for rule in rules}
     if as_json:
         click.echo(json.dumps({name: [as_data(one) for one in ones] for name, ones in found.items()}, indent=2, ensure_ascii=False))
         return
     for ones in found.values():
-        _tell(ones, limit if names else 1, always=bool(names))
+        _tell(ones, limit if named else 1, always=named)
 
 
 def tell_dynamic(model: Model, limit: int, *, as_json: bool) -> None:
@@ -108,13 +123,6 @@ def tell_dynamic(model: Model, limit: int, *, as_json: bool) -> None:
     if going:
         sizes = sorted({size for one in going for size in one.freeze})
         click.echo(f"With all sizes frozen (--freeze {','.join(f'{size}=...' for size in sizes)}), {len(going)} of {len(found)} would go.")
-
-
-def infer(model: Model) -> None:
-    """Types, which rules need; a pipeline of passes has inferred them already."""
-    from graphopt.infer.model import infer_model
-
-    infer_model(model)
 
 
 def places(rule: Rule, model: Model) -> list[Explanation]:

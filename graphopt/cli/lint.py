@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,18 +16,21 @@ if TYPE_CHECKING:
     from graphopt.runtimes.lint import Finding
 
 WORDS = {"refused": "refused", "wrong": "computed wrong", "float": "left in float"}
+NAME = re.compile(r"'[^']*'|%[^\s:;,()]+")  # of a node or a value, in a reason
 
 
 @click.command(short_help="List what a runtime will refuse or leave in floats.")
 @click.argument("model", metavar="MODEL", type=click.Path(path_type=Path, readable=False))
 @click.option("--target", required=True, metavar="NAME", help="The runtime; `graphopt targets` lists them.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="How many nodes to show for each reason.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, all nodes.")
 @click.option("--allow-outside", is_flag=True, help="External data may lie outside the folder of MODEL.")
 @plugin_option
-def lint(model: Path, target: str, as_json: bool, allow_outside: bool, plugins: tuple[str, ...]) -> int:
+def lint(model: Path, target: str, limit: int, as_json: bool, allow_outside: bool, plugins: tuple[str, ...]) -> int:
     """List what a runtime will refuse of the quantized MODEL, compute wrong, or compute in floats or leave unfused.
 
-    One row for each node: why, and the pass that would help. The exit status is 0 when nothing is refused or computed wrong, otherwise 1.
+    For each reason: the nodes, and the pass that would help. The exit status is 0 when nothing is refused or computed wrong, otherwise 1,
+    with the findings on stdout. It is 1 as well for a MODEL that cannot be read: then stdout is empty, and stderr says why.
     """
     from graphopt import io
     from graphopt.infer.model import infer_model
@@ -43,12 +48,40 @@ def lint(model: Path, target: str, as_json: bool, allow_outside: bool, plugins: 
     elif not found:
         click.echo(f"{target} takes the model as it is: nothing is refused, nothing quantized is left in floats")
     else:
-        from graphopt.cli.tables import listing, show
-
-        rows = [[WORDS[one.kind], one.name, one.node.op, one.helps or "none", one.reason] for one in found]
-        table = listing(["", "node", "operator", "pass that helps", "reason"], rows)
-        show(table, ", ".join(f"{counts[kind]} {words}" for kind, words in WORDS.items()))
+        for kind, ones in groupby(found, key=lambda one: one.kind):
+            click.echo(f"{WORDS[kind]} ({counts[kind]})")
+            tell(list(ones), limit)
+        click.echo(f"\n{', '.join(f'{counts[kind]} {words}' for kind, words in WORDS.items())}")
     return 1 if counts["refused"] or counts["wrong"] else 0
+
+
+def tell(found: list[Finding], limit: int) -> None:
+    """Print findings of one kind, those together that say the same of the same operator, names apart."""
+    from graphopt.cli.tables import folded
+
+    alike: dict[tuple[str, str, str], list[Finding]] = {}
+    for one in found:
+        alike.setdefault((one.node.op, nameless(one.reason), one.helps), []).append(one)
+    for (operator, reason, helps), ones in alike.items():
+        advice = f"; {helps} would help" if helps else ""
+        if len(ones) == 1:
+            click.echo(folded(f"{operator} {ones[0].name!r}: {ones[0].reason}{advice}", "  "))
+            continue
+        said = ones[0].reason if len({one.reason for one in ones}) == 1 else reason
+        click.echo(folded(f"{operator} ({len(ones)}): {said}{advice}", "  "))
+        for one in ones[:limit]:
+            click.echo(f"    {one.name}")
+        if len(ones) > limit:
+            click.echo(f"    ... and {len(ones) - limit} more (--limit)")
+
+
+def nameless(reason: str) -> str:
+    """A reason without the names in it.
+
+    >>> nameless("its result %a.1 goes to Add 'u' in floats")
+    "its result %... goes to Add '...' in floats"
+    """
+    return NAME.sub(lambda name: "'...'" if name[0].startswith("'") else "%...", reason)
 
 
 def as_data(one: Finding) -> dict[str, Any]:  # Any: JSON

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,14 +15,23 @@ if TYPE_CHECKING:
 
 
 def tell_remaining(model: Model, target: Target, limit: int, *, as_json: bool) -> None:
-    """Print which QuantizeLinear and DequantizeLinear a runtime will leave, and why; those that must be, at the borders of floats, last."""
+    """Print which QuantizeLinear and DequantizeLinear a runtime will leave, and why; those that must be, at the borders of floats, last.
+
+    What it will refuse or compute wrong comes first, as a number: nothing is fused of a model that is not taken.
+    """
     from graphopt.quantization import is_dequantize, is_quantize
+    from graphopt.runtimes.lint import findings
     from graphopt.runtimes.remaining import outlook
 
     found = outlook(model, target.wants)
     if as_json:
         click.echo(json.dumps([as_data(one) for one in found.remaining], indent=2, ensure_ascii=False))
         return
+    kinds = Counter(one.kind for one in findings(model, target.wants, found))
+    if kinds["refused"] or kinds["wrong"]:
+        told = {f"refuse {nodes(kinds['refused'])}": kinds["refused"], f"compute {nodes(kinds['wrong'])} wrong": kinds["wrong"]}
+        does = " and ".join(what for what, count in told.items() if count)
+        click.echo(f"{target.name} will {does}: see graphopt lint --target {target.name}")
     there = sum(is_quantize(node) or is_dequantize(node) for graph in model.graphs() for node in graph)
     borders = [one for one in found.remaining if one.is_boundary]
     inner = [one for one in found.remaining if not one.is_boundary]
@@ -31,8 +41,15 @@ def tell_remaining(model: Model, target: Target, limit: int, *, as_json: bool) -
     click.echo(f"Of {there} QuantizeLinear and DequantizeLinear {target.name} will leave {len(found.remaining)}.")
     _tell("because of what is computed in floats", inner, limit)
     _tell("where floats come in or go out", borders, limit)
-    if found.breaks or found.wrong:
-        click.echo(f"It will fail or compute something else at {len(found.breaks | found.wrong)}: see graphopt lint --target {target.name}")
+
+
+def nodes(count: int) -> str:
+    """A number of nodes.
+
+    >>> nodes(1), nodes(2)
+    ('1 node', '2 nodes')
+    """
+    return f"{count} node{'s' if count != 1 else ''}"
 
 
 def _tell(why: str, ones: list[Remaining], limit: int) -> None:

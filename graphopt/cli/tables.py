@@ -169,6 +169,19 @@ def _count(count: int) -> str:
     return str(count) if count else "-"
 
 
+def folded(line: str, indent: str = "") -> str:
+    """A line of prose after an indent: on a terminal folded between words, further in, never inside a word; in a file as it is."""
+    if not sys.stdout.isatty():
+        return indent + line
+    from textwrap import fill
+
+    width = get_terminal_size().columns
+    return fill(
+        line, width, initial_indent=indent, subsequent_indent=f"{indent}    ", break_long_words=False, break_on_hyphens=False,
+        expand_tabs=False, replace_whitespace=False,
+    )  # fmt: skip
+
+
 def listing(titles: list[str], rows: list[list[str]]) -> Table:
     """A table of names and prose: prose is folded, names never; where there is no room, names at the right are left out."""
     from rich.table import Table

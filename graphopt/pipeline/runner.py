@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TypeAlias, final
@@ -56,6 +56,9 @@ def run_pipeline(
     known.announce_operators()
     for failure in known.failures:
         watching.warned("plug-ins", failure)
+    for step in _levels(pipeline.steps):
+        if step.target and not known.level(step.level, step.target):
+            watching.warned(str(step), f"the target {step.target!r} has no passes at level {step.level}")
     if not tasks:
         return 0
     if model.trains:
@@ -87,6 +90,14 @@ def resolve(pipeline: Pipeline, registry: Registry, only: Collection[str] = (), 
             advice = f"it belongs to level {level}" if level is not None else "it belongs to no level, name it in a pipeline"
             raise SpecError(f"the pass {name!r} is not among those that would run: {advice}")
     return _without(tasks, {name for name in running if name in skip or (only and name not in only)})
+
+
+def _levels(steps: Iterable[Step]) -> Iterator[LevelStep]:
+    for step in steps:
+        if isinstance(step, Fixpoint):
+            yield from _levels(step.steps)
+        elif isinstance(step, LevelStep):
+            yield step
 
 
 def passes_of(tasks: Iterable[Task]) -> list[Pass]:

@@ -40,10 +40,13 @@ class Finding:
         return f"{self.kind}: {self.node.op} {self.name!r}: {self.reason}{advice}"
 
 
-def findings(model: Model, wants: Wants) -> list[Finding]:
-    """What a runtime will refuse, compute wrong or leave in floats, in this order; each the first reason alone. Types must be inferred."""
+def findings(model: Model, wants: Wants, found: Outlook | None = None) -> list[Finding]:
+    """What a runtime will refuse, compute wrong or leave in floats, in this order; each the first reason alone. Types must be inferred.
+
+    `found`: the outlook, if the caller has it already.
+    """
     graphs = [inner for graph in (model.graph, *(function.graph for function in model.functions.values())) for inner in graph.walk()]
-    found = outlook(model, wants)
+    found = found if found is not None else outlook(model, wants)
     refused = [*found.breaks.items(), *(each for graph in graphs for each in _refusals(graph, wants))]
     floats = [*(each for graph in graphs for each in _outside(graph, wants)), *_left(found)]
     first: dict[Node, Finding] = {}

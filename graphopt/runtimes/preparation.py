@@ -114,48 +114,50 @@ def gemms(seen: Seen) -> None:
 def move_through(operators: frozenset[str]) -> Callable[[Seen], None]:
     """Qs move above these operators, then DQs below them, as long as one scale serves the whole tensor."""
 
-    def down(seen: Seen, step: Step, mover: Step) -> None:
-        waiting = [mover]
-        while waiting:
-            at = waiting.pop()
-            edge = at.output
-            if edge.is_captured or (edge.is_output and edge.readers):
-                continue
-            readers = list(edge.readers)
-            if any(reader.is_quantize for reader in readers) or not (readers or edge.is_output):
-                continue
-            note = f"{step.name!r} moved below {at}"
-            quantizer = seen.copy(step, edge, f"{edge.name}_q", note, quantizes=True)
-            for reader in readers:
-                own = seen.copy(step, quantizer.output, f"{edge.name}_dq", note, quantizes=False)
-                seen.read_instead(reader, edge, own.output, places=1)
-                if reader.op in operators:
-                    waiting.append(reader)
-            if edge.is_output:
-                own = seen.copy(step, quantizer.output, f"{edge.name}_dq", note, quantizes=False)
-                own.output.is_output, edge.is_output = True, False
-
-    def up(seen: Seen, step: Step) -> None:
-        edge = step.inputs[0]
-        while edge is not None and edge.only_reader is not None and edge.maker is not None and edge.maker.op in operators:
-            mover, edge = edge.maker, edge.maker.inputs[0]
-            if edge is None or (edge.maker is not None and (edge.only_reader is None or edge.maker.is_dequantize)):
-                return
-            note = f"{step.name!r} moved above {mover}"
-            quantizer = seen.copy(step, edge, f"{edge.name}_q", note, quantizes=True)
-            own = seen.copy(step, quantizer.output, f"{edge.name}_dq", note, quantizes=False)
-            seen.read_instead(mover, edge, own.output)
-
     def move(seen: Seen) -> None:
         for step in seen:
             if step.is_quantize and per_tensor(step) is not None:
-                up(seen, step)
+                _move_up(seen, operators, step)
         for step in seen:
             reader = step.output.only_reader if step.is_dequantize and per_tensor(step) is not None else None
             if reader is not None and reader.op in operators and reader.inputs[0] is step.output:
-                down(seen, step, reader)
+                _move_down(seen, operators, step, reader)
 
     return move
+
+
+def _move_up(seen: Seen, operators: frozenset[str], step: Step) -> None:
+    edge = step.inputs[0]
+    while edge is not None and edge.only_reader is not None and edge.maker is not None and edge.maker.op in operators:
+        mover, edge = edge.maker, edge.maker.inputs[0]
+        if edge is None or (edge.maker is not None and (edge.only_reader is None or edge.maker.is_dequantize)):
+            return
+        note = f"{step.name!r} moved above {mover}"
+        quantizer = seen.copy(step, edge, f"{edge.name}_q", note, quantizes=True)
+        own = seen.copy(step, quantizer.output, f"{edge.name}_dq", note, quantizes=False)
+        seen.read_instead(mover, edge, own.output)
+
+
+def _move_down(seen: Seen, operators: frozenset[str], step: Step, mover: Step) -> None:
+    waiting = [mover]
+    while waiting:
+        at = waiting.pop()
+        edge = at.output
+        if edge.is_captured or (edge.is_output and edge.readers):
+            continue
+        readers = list(edge.readers)
+        if any(reader.is_quantize for reader in readers) or not (readers or edge.is_output):
+            continue
+        note = f"{step.name!r} moved below {at}"
+        quantizer = seen.copy(step, edge, f"{edge.name}_q", note, quantizes=True)
+        for reader in readers:
+            own = seen.copy(step, quantizer.output, f"{edge.name}_dq", note, quantizes=False)
+            seen.read_instead(reader, edge, own.output, places=1)
+            if reader.op in operators:
+                waiting.append(reader)
+        if edge.is_output:
+            own = seen.copy(step, quantizer.output, f"{edge.name}_dq", note, quantizes=False)
+            own.output.is_output, edge.is_output = True, False
 
 
 def quantize_weights(seen: Seen) -> None:

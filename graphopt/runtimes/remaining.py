@@ -145,7 +145,8 @@ class _Fusion:
         """What is left since another step is not fused."""
         moving = "propagate-quantize-up" if step.is_quantize else "propagate-dequantize-down"
         helps = self.wants.helps.get(culprit.op, moving if culprit.op in COMMUTING else "")
-        why = self.refused.get(culprit) or Why(f"the runtime has no {culprit.op} on integers", helps)
+        unfused = f"fuses no {culprit.op}" if culprit.op in COMMUTING else f"has no {culprit.op} on integers"
+        why = self.refused.get(culprit) or Why(f"the runtime {unfused}", helps)
         return self.left(step, f"{said.format(culprit)}: {why.text}", why.helps, culprit, why.text)
 
     def left(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import onnx
+import onnx.parser
 import pytest
 
 import graphopt
@@ -67,21 +69,69 @@ def test_lint_with_nothing_refused(command: Command, tmp_path: Path, capsys: Cap
     save(tmp_path, "conv_of_int8")
     assert command("lint", "--target", X64, "model.onnx") == 0
     assert capsys.readouterr().out == """\
-               node  operator  pass that helps        reason
-left in float  m     Conv      convert-int8-to-uint8  its first input is int8, which runs on integers as uint8 only
+left in float (1)
+  Conv 'm': its first input is int8, which runs on integers as uint8 only; convert-int8-to-uint8 would help
 
 0 refused, 0 computed wrong, 1 left in float
 """
 
 
-def test_lint_with_something_refused(command: Command, tmp_path: Path, capsys: Captured) -> None:
+def test_lint_with_something_refused(command: Command, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     save(tmp_path, "conv")
     assert command("lint", "--target", "tensorrt", "model.onnx") == 1
-    assert capsys.readouterr().out.endswith("\n3 refused, 0 computed wrong, 0 left in float\n")
+    said = capsys.readouterr().out
+    assert said == """\
+refused (3)
+  DequantizeLinear 'd': it holds an activation in uint8, not float4e2m1 or float8e4m3fn or int8
+  DequantizeLinear 'a': it dequantizes int32: a bias must be stored in floats; dequantize-bias would help
+  QuantizeLinear 'y': it holds an activation in uint8, not float4e2m1 or float8e4m3fn or int8
+
+3 refused, 0 computed wrong, 0 left in float
+"""
+    monkeypatch.setenv("COLUMNS", "60")
+    assert command("lint", "--target", "tensorrt", "model.onnx") == 1
+    assert capsys.readouterr().out == said
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert command("lint", "--target", "tensorrt", "model.onnx") == 1
+    assert capsys.readouterr().out.startswith("""\
+refused (3)
+  DequantizeLinear 'd': it holds an activation in uint8, not
+      float4e2m1 or float8e4m3fn or int8
+""")
     assert command("lint", "--target", "tensorrt", "model.onnx", "--json") == 1
     first = json.loads(capsys.readouterr().out)[0]
     reason = "it holds an activation in uint8, not float4e2m1 or float8e4m3fn or int8"
     assert first == {"node": "d", "operator": "DequantizeLinear", "kind": "refused", "reason": reason, "helps": None}
+
+
+def test_lint_says_once_what_is_alike(command: Command, tmp_path: Path, capsys: Captured) -> None:
+    proto = onnx.parser.parse_model("""<ir_version: 10, opset_import: ["" : 21]>
+        g (uint8[4] x) => (float[4] a, float[4] b, float[4] c) <float s = {0.5}, uint8 z = {0}> {
+        d = DequantizeLinear(x, s, z) e = DequantizeLinear(x, s, z) f = DequantizeLinear(x, s, z)
+        m = Add(d, e) a = Sin(m) n = Add(e, f) b = Cos(n) o = Add(f, d) c = Sin(o) }""")
+    onnx.save(proto, tmp_path / "model.onnx")
+    assert command("lint", "--target", X64, "model.onnx", "--limit", "1") == 0
+    assert capsys.readouterr().out == """\
+left in float (3)
+  Add (2): its result goes to Sin '...' in floats
+    m
+    ... and 1 more (--limit)
+  Add 'n': its result goes to Cos 'b' in floats
+
+0 refused, 0 computed wrong, 3 left in float
+"""
+    assert command("lint", "--target", X64, "model.onnx", "--limit", "1", "--json") == 0
+    assert [one["node"] for one in json.loads(capsys.readouterr().out)] == ["m", "n", "o"]
+
+
+@pytest.mark.parametrize("how", [(), ("--json",)])
+def test_lint_of_no_model_says_nothing_on_stdout(command: Command, tmp_path: Path, capsys: Captured, how: tuple[str, ...]) -> None:
+    (tmp_path / "text.onnx").write_text("no model")
+    for name, why in (("missing.onnx", "missing.onnx"), ("text.onnx", "text.onnx")):
+        assert command("lint", "--target", "tensorrt", name, *how) == 1
+        told = capsys.readouterr()
+        assert told.out == ""
+        assert told.err.startswith("error: ") and why in told.err and told.err.count("\n") == 1
 
 
 def test_lint_with_nothing_to_say(command: Command, tmp_path: Path, capsys: Captured) -> None:
@@ -125,6 +175,12 @@ def test_explain_qdq_as_json_for_another_target(command: Command, tmp_path: Path
     }  # fmt: skip
 
 
+def test_explain_qdq_tells_of_what_is_refused(command: Command, tmp_path: Path, capsys: Captured) -> None:
+    save(tmp_path, "conv")
+    assert command("explain", "--qdq", "--target", "tensorrt", "model.onnx") == 0
+    assert capsys.readouterr().out.startswith("tensorrt will refuse 3 nodes: see graphopt lint --target tensorrt\nOf 4 ")
+
+
 def test_explain_qdq_of_a_model_without(command: Command, tmp_path: Path, capsys: Captured) -> None:
     write(tmp_path)
     assert command("explain", "--qdq", "model.onnx") == 0
@@ -143,6 +199,8 @@ def test_optimize_for_a_target(command: Command, tmp_path: Path, capsys: Capture
     write(tmp_path)
     assert command("optimize", "model.onnx", "--dry-run", "--target", "fast-cpu") == 0
     assert "(level1, level2{target=fast-cpu})" in capsys.readouterr().out
+    assert command("optimize", "model.onnx", "--dry-run", "--target", "fast-cpu", "--level", "3") == 0
+    assert capsys.readouterr().err == ""
     assert command("optimize", "model.onnx", "--dry-run", "--level", "2") == 2
     assert "level 2 needs a target" in capsys.readouterr().err
     assert command("optimize", "model.onnx", "--dry-run", "--target", "fast-cpu", "-p", "level1") == 2

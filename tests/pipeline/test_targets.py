@@ -8,9 +8,12 @@ import sys
 import pytest
 
 from graphopt.errors import SpecError
+from graphopt.observe.observer import Observer
 from graphopt.pipeline.pipeline import LevelStep, Pipeline
 from graphopt.pipeline.plugin import Plugin
+from graphopt.pipeline.runner import run_pipeline
 from graphopt.pipeline.target import Target
+from tests.ir.graphs import relu_chain
 from tests.pipeline.fakes import FAST_CPU, HERE, registry
 
 MISNAMED = Target("other-name", "")
@@ -94,6 +97,32 @@ def test_a_target_of_a_plugin() -> None:
         assert known.find_target(name) is None
         with pytest.raises(SpecError, match=f"the target '{name}' is left out: .* of the plug-in 'stranger' cannot be loaded: .*{why}"):
             known.target_named(name)
+
+
+def test_a_level_for_which_a_target_has_no_passes_is_told() -> None:
+    class Warnings(Observer):
+        def __init__(self) -> None:
+            self.heard: list[str] = []
+
+        def warned(self, source: str, message: str) -> None:
+            self.heard.append(message)
+
+    known = registry()
+    for text, told in (
+        ("level1, level3{target=fast-cpu}, -take-all", []),
+        ("level1, fixpoint(level3{target=slow-cpu})", ["the target 'slow-cpu' has no passes at level 3"]),
+    ):
+        model, _, _ = relu_chain(2)
+        warnings = Warnings()
+        run_pipeline(Pipeline.parse(text, known), model, warnings, registry=known)
+        assert warnings.heard == told
+
+
+def test_unknown_targets_are_told_in_the_order_of_the_known() -> None:
+    known = registry(Plugin("stranger", targets={"a-target": f"{HERE}:FAST_CPU"}))
+    for ask in (lambda: known.target_named("zzz"), lambda: Pipeline.of_levels(2, "zzz", known), lambda: Pipeline.of_levels(2, None, known)):
+        with pytest.raises(SpecError, match=r"known: fast-cpu, slow-cpu, a-target$"):
+            ask()
 
 
 def test_two_owners_of_one_name() -> None:

@@ -149,6 +149,13 @@ def test_tensorrt_refuses_operators_on_integers_and_integer_biases() -> None:
 
 
 @pytest.mark.parametrize("target", [TENSORRT, OPENVINO])
+def test_what_needs_no_q_and_dq_around_it(target: str) -> None:
+    text = """g (float[4] x) => (int8[4] y, int64[1] n, int64 m) <float s = {0.5}, int8 z = {0}> {
+        q = QuantizeLinear(x, s, z) y = Identity(q) n = Shape(q) m = Size(q) }"""
+    assert told(text, target) == []
+
+
+@pytest.mark.parametrize("target", [TENSORRT, OPENVINO])
 def test_q_and_dq_stand_around_every_operator(target: str) -> None:
     text = """g (float[4] x) => (float[2,2] y) <float s = {0.5}, int8 z = {0}, int64[2] t = {2, 2}> {
         q = QuantizeLinear(x, s, z) m = Reshape(q, t) y = DequantizeLinear(m, s, z) }"""

@@ -65,6 +65,13 @@ def test_subgraphs_are_looked_at_by_themselves() -> None:
     assert [(one.name, one.is_boundary) for one in found] == [("d", True), ("q", True), ("b", True)]
 
 
+def test_shapes_are_read_of_integers_but_not_fused() -> None:
+    text = """<ir_version: 10, opset_import: ["" : 21]> g (uint8[N] x) => (int64[1] y) <float s = {0.5}, uint8 z = {0}> {
+        d = DequantizeLinear(x, s, z) y = Shape(d) }"""
+    (found,) = foretold(io.parse_text(text)).remaining
+    assert str(found).endswith("in floats: the runtime fuses no Shape; propagate-dequantize-down would help")
+
+
 def test_on_arm_int8_is_fine() -> None:
     loaded = io.load(model(CASES["conv_of_int8"]))
     assert foretold(loaded, "onnxruntime-cpu-arm64").remaining == []
