@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from graphopt.ir import Graph, Node, Tensor
-from graphopt.passes.quantized_passage import drop_unread
 from graphopt.pipeline.base import Context, Level, Pass
 from graphopt.quantization import dequantize, is_dequantize
 from graphopt.quantization.nodes import plain_quantization
@@ -42,7 +41,7 @@ class DequantizeBias(Pass):
         made = constant(found, stored.name)
         context.editor.adopt_constant(node.graph, made, node)
         context.editor.set_input(node, 2, made)
-        drop_unread(context, [maker])
+        context.editor.erase_unread([maker])
         context.observer.applied(self.name, node, ())
         return True
 

@@ -33,15 +33,16 @@ class DequantizeMismatchedBias(DequantizeBias):
         a, w = (None if value is None else value.producer for value in node.inputs[:2])
         if node.op == "ConvTranspose" or a is None or w is None or not (is_dequantize(a) and is_dequantize(w)):
             return "its operands are not both dequantized, and summed as integers"
-        by, of, held = (plain_quantization(maker) for maker in (a, w, bias))
-        if isinstance(by, str) or isinstance(of, str) or isinstance(held, str):
-            return next(found for found in (by, of, held) if isinstance(found, str))
+        activation, weights, held = (plain_quantization(maker) for maker in (a, w, bias))
+        if isinstance(activation, str) or isinstance(weights, str) or isinstance(held, str):
+            return next(found for found in (activation, weights, held) if isinstance(found, str))
         channels = 0 if node.op == "Conv" or neutral_attribute(node, "transB") == 1 else 1
-        return unfit(by, of, channels) or ("its bias is in steps of the product of their scales" if is_close(held, by, of) else "")
+        refusal = unfit(activation, weights, channels)
+        return refusal or ("its bias is in steps of the product of their scales" if is_close(held, activation, weights) else "")
 
 
-def is_close(bias: Quantization, by: Quantization, of: Quantization) -> bool:
+def is_close(bias: Quantization, activation: Quantization, weights: Quantization) -> bool:
     """Whether the scales of a bias are the products of two others, but for rounding."""
-    wanted = by.scale.astype(np.float64) * of.scale.astype(np.float64)
+    wanted = activation.scale.astype(np.float64) * weights.scale.astype(np.float64)
     held = bias.scale.astype(np.float64)
     return held.size in (1, wanted.size) and bool(np.isclose(held.reshape(-1), wanted.reshape(-1), rtol=CLOSE, atol=0).all())

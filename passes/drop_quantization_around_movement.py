@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from graphopt.ir import Graph, Node, Value
 from graphopt.passes.integer_kernels import Runtime
-from graphopt.passes.quantized_passage import dequantizers, drop_unread, form, quantizers, replace
+from graphopt.passes.quantized_passage import dequantizers, form, quantizers, replace
 from graphopt.pipeline.base import Context, Level, Pass
 from graphopt.quantization.commutation import COMMUTING, across
 from graphopt.quantization.parameters import QUANTIZE, is_quantize
@@ -68,6 +68,6 @@ class DropQuantizationAroundMovement(Pass):
                 replace(editor, reader.output, made[-1].outputs[index])
             if old.users and not readers.equal[index]:
                 replace(editor, old, made[-1].outputs[index])
-        drop_unread(context, [*readers.all, node, *dict.fromkeys(maker for maker, _ in given.values())])
+        editor.erase_unread([*readers.all, node, *dict.fromkeys(maker for maker, _ in given.values())])
         context.observer.applied(self.name, node, tuple(made))
         return True

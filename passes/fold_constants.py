@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby, islice
@@ -158,7 +158,8 @@ class Folder:
             editor.exchange_names(old, shorter.output)
         operands = dict.fromkeys(value for value in node.inputs if value is not None and value.const is not None)
         editor.erase(node)
-        self.drop(operands)
+        for value in operands:
+            self.context.editor.drop_constant(value)
         self.changes += 1
         self.context.observer.applied(self.options.name, node, (shorter,))
 
@@ -170,17 +171,10 @@ class Folder:
         self.context.spent[self.options] = self.context.spent.get(self.options, 0) + grown
         operands = dict.fromkeys(value for value in node.inputs if value is not None and value.const is not None)
         self.context.editor.make_constant(node, results)
-        self.drop(operands)
+        for value in operands:
+            self.context.editor.drop_constant(value)
         self.changes += 1
         self.context.observer.applied(self.options.name, node, ())
-
-    def drop(self, operands: Iterable[Value]) -> None:
-        """Take out constants that nobody reads any more."""
-        for value in operands:
-            if value.producer is not None and not value.users:
-                self.context.editor.erase(value.producer)
-            elif value.producer is None and self.context.editor.may_drop_initializer(value):
-                self.context.editor.drop_initializer(value)
 
     def budget(self) -> int:
         """How many bytes may still be put in: the option's, less what was, plus what the nodes took that are gone since the run began."""

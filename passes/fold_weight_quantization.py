@@ -7,17 +7,17 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from graphopt.ir import DType, Graph, Node, Tensor, Value
+from graphopt.ir import Graph, Node, Tensor, Value
 from graphopt.ir.tensor import Array
 from graphopt.passes.deferred import LARGE, Deferred, release, without_cache
 from graphopt.passes.fold_constants import UNCOUNTED, contradiction, unstorable
 from graphopt.pipeline.base import Context, Pass
 from graphopt.quantization import QUANTIZE, Quantization, is_quantize, quantization_of, quantize
+from graphopt.quantization.parameters import FLOAT8_TYPES
 from graphopt.schema.spelling import neutral_attribute
 
 AT_ONCE: Final = 1 << 18  # elements
 MOST: Final = 2.0**31  # from here on some kernels of onnxruntime do not saturate
-FLOATS: Final = frozenset({DType.float8e4m3fn, DType.float8e4m3fnuz, DType.float8e5m2, DType.float8e5m2fnuz})
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class FoldWeightQuantization(Pass):
                     put(node, result, first, context)
                     context.observer.applied(self.name, node, ())
                     changes += 1
-        drop(weights, context)
+        context.editor.drop_constant(weights)
         return changes
 
 
@@ -73,7 +73,7 @@ def parameters(node: Node) -> Quantization | str:
     weights = node.inputs[0]
     if weights is None or weights.dtype is not by.scale_dtype or neutral_attribute(node, "precision"):
         return f"it may not divide in {by.scale_dtype}"
-    if by.dtype.is_float and (by.dtype not in FLOATS or not by.saturate):
+    if by.dtype.is_float and (by.dtype not in FLOAT8_TYPES or not by.saturate):
         return f"what it makes of numbers beyond the range of {by.dtype} depends on the runtime"
     return by
 
@@ -154,14 +154,4 @@ def put(node: Node, result: Tensor, first: dict[Graph | None, Value], context: C
         editor.make_constant(node, (result,))
         first.setdefault(graph, value)
     for operand in parameters:
-        drop(operand, context)
-
-
-def drop(value: Value, context: Context) -> None:
-    """Take out a constant that nobody reads any more."""
-    if value.const is None or value.users:
-        return
-    if value.producer is not None:
-        context.editor.erase(value.producer)
-    elif context.editor.may_drop_initializer(value):
-        context.editor.drop_initializer(value)
+        editor.drop_constant(operand)

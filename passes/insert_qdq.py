@@ -110,10 +110,7 @@ class _Insertion:
         attributes = {} if held.axis is None else {"axis": held.axis}
         made = self.insert("DequantizeLinear", operands, attributes, f"{value.name}_dequantized", node)
         self.context.editor.set_input(node, held.slot, made.output)
-        if value.producer is not None and not value.users:
-            self.context.editor.erase(value.producer)
-        elif value.is_initializer and self.context.editor.may_drop_initializer(value):
-            self.context.editor.drop_initializer(value)
+        self.context.editor.drop_constant(value)
         self.applied(node, [made])
 
     def quantized(self, value: Value, tensor: Tensor, held: Weights) -> tuple[Value, ...]:

@@ -123,9 +123,6 @@ def replace(first: Value, second: Value, graph: Graph, source: str, context: Con
     if not context.observer.may_apply(source, graph.exit if node is None else node):
         return False
     context.editor.redirect(second, first)
-    if node is not None:
-        context.editor.erase(node)
-    elif context.editor.may_drop_initializer(second):
-        context.editor.drop_initializer(second)
+    context.editor.drop_constant(second)
     context.observer.applied(source, graph.exit if node is None else node, ())
     return True

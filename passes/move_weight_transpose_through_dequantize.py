@@ -66,9 +66,5 @@ class MoveWeightTransposeThroughDequantize(Pass):
         editor.replace(old, made.output)
         if is_renamed:
             editor.exchange_names(old, made.output)
-        for gone in (transpose, node):
-            editor.erase(gone)
-            for value in gone.inputs:
-                if value is not None and value.is_initializer and editor.may_drop_initializer(value):
-                    editor.drop_initializer(value)
+        editor.erase_unread((transpose, node))
         context.observer.applied(self.name, transpose, (made,))

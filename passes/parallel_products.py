@@ -160,11 +160,4 @@ def replace(branch: Branch, part: Value, context: Context, *, is_added: bool) ->
     editor.replace(last.output, part)
     if not is_output:
         editor.exchange_names(last.output, part)
-    for node in dict.fromkeys((last, branch.product)):
-        operands = node.inputs
-        editor.erase(node)
-        for value in operands:
-            if value is not None and value.is_initializer and editor.may_drop_initializer(value):
-                editor.drop_initializer(value)
-            elif value is not None and value.producer is not None and value.const is not None and not value.users:
-                editor.erase(value.producer)
+    editor.erase_unread((last, branch.product), lambda maker: maker.output.const is not None)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from graphopt.ir import Graph, Node, Value
 from graphopt.passes.integer_kernels import Runtime
-from graphopt.passes.quantized_passage import copied, dequantizers, drop_unread, form, is_finer, replace
+from graphopt.passes.quantized_passage import copied, dequantizers, form, is_finer, replace
 from graphopt.pipeline.base import Context, Level, Pass
 from graphopt.quantization.commutation import COMMUTING, Commuted, down
 from graphopt.quantization.parameters import DEQUANTIZE, is_dequantize
@@ -62,7 +62,7 @@ class PropagateDequantizeDown(Pass):
         for index, old in enumerate(node.outputs):
             if old.users:
                 replace(editor, old, below[index].output if index in below else made[-1].outputs[index])
-        drop_unread(context, [node, *dict.fromkeys(maker for maker, _ in given.values())])
+        editor.erase_unread([node, *dict.fromkeys(maker for maker, _ in given.values())])
         context.observer.applied(self.name, node, (*made, *below.values()))
         return [*below.values()]
 

@@ -11,7 +11,7 @@ import numpy as np
 from graphopt.ir import Graph, Node, Tensor, Value
 from graphopt.ir.tensor import Array
 from graphopt.passes.integer_kernels import Runtime
-from graphopt.passes.quantized_passage import Quantizers, copied, drop_unread, equal_before, form, is_finer, quantizers, replace
+from graphopt.passes.quantized_passage import Quantizers, copied, equal_before, form, is_finer, quantizers, replace
 from graphopt.pipeline.base import Context, Level, Pass
 from graphopt.quantization.arithmetic import entries, quantize, unsaturated
 from graphopt.quantization.commutation import COMMUTING, Commuted, up
@@ -74,6 +74,9 @@ class PropagateQuantizeUp(Pass):
             return "all that it joins is dequantized from other parameters: one node does that at once, above it there would be several"
         if why := is_finer([*found.inputs.values()], readers.parameters):
             return why
+        for value, by in zip(node.outputs, readers.parameters, strict=True):  # equal blocks are one scale above it, of another kernel
+            if by is not None and (found.is_ordered or by.block) and (why := unsaturated(by, value.rank)):
+                return why
         above: dict[Node, bool] = {}
         known: dict[tuple[Value, Quantization], Node] = {}
         operands: dict[int, Value] = {}
@@ -105,7 +108,7 @@ class PropagateQuantizeUp(Pass):
         for index, equal in enumerate(readers.equal):
             for reader in equal:
                 replace(editor, reader.output, made[-1].outputs[index])
-        drop_unread(context, [*readers.all, node])
+        editor.erase_unread([*readers.all, node])
         context.observer.applied(self.name, node, tuple(added))
         return [new for new in above if not self.has_arrived(new)]
 

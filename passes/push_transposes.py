@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, NamedTuple, TypeAlias, final
+from typing import ClassVar, NamedTuple, TypeAlias, final
 
 from graphopt.ir import Graph, Node, Value
 from graphopt.ir.graph import EXIT
@@ -15,7 +15,7 @@ from graphopt.passes.transpose_regions import Region, perm_of
 from graphopt.pipeline.base import Context, Pass
 from graphopt.schema import facts
 from graphopt.schema.older import CannotSpell, constant
-from graphopt.schema.spelling import neutral_attribute, neutral_inputs, spell
+from graphopt.schema.spelling import neutral_attributes, neutral_inputs, spell
 
 Place: TypeAlias = tuple[Graph, Value, Perm]
 
@@ -160,8 +160,7 @@ class _Moving:
                 inputs[slot] = self.operand(value, order, node)
         for slot, tensor in passed.constants.items():
             inputs[slot] = constant(tensor)
-        attributes: dict[str, Any] = {name: neutral_attribute(node, name) for name in node.attributes}  # Any: as many kinds as there are
-        new = spell(node.op_type, inputs, {**attributes, **passed.attributes}, self.graph, outputs=len(node.outputs))
+        new = spell(node.op_type, inputs, {**neutral_attributes(node), **passed.attributes}, self.graph, outputs=len(node.outputs))
         for value, made, order in zip(node.outputs, new.outputs, passed.outputs, strict=True):
             made.type = type_of(value, order)
             (self.replaced if order is None else self.permuted)[value] = made
@@ -217,12 +216,7 @@ class _Moving:
             editor.replace(old, value)
             if is_renamed:
                 editor.exchange_names(old, value)
-        for node in sorted(self.last, key=lambda node: -node.position):
-            if not any(value.users for value in node.outputs):
-                editor.erase(node)
-                for operand in node.inputs:
-                    if operand is not None and operand.is_initializer and editor.may_drop_initializer(operand):
-                        editor.drop_initializer(operand)
+        editor.erase_unread(self.last)
         context.observer.applied(name, root, tuple(new for new, _ in self.made))
 
 

@@ -13,11 +13,11 @@ from graphopt.match.rule import Exactness
 from graphopt.pipeline.base import Context, Level, Pass
 from graphopt.quantization import Quantization, is_dequantize
 from graphopt.quantization.nodes import plain_quantization
+from graphopt.quantization.parameters import INT8_TYPES
 from graphopt.schema import facts
 from graphopt.schema.older import CannotSpell, constant
 from graphopt.schema.spelling import has_neutral_form, neutral_attribute, spell
 
-BYTES: Final = frozenset({DType.int8, DType.uint8})
 MOST: Final = 2.0**31  # steps
 
 
@@ -59,8 +59,7 @@ class QuantizeBias(Pass):
         made.rule = self.name
         context.editor.insert(made, graph, node)
         context.editor.set_input(node, 2, made.output)
-        if bias.is_initializer and context.editor.may_drop_initializer(bias):
-            context.editor.drop_initializer(bias)
+        context.editor.drop_if_unread(bias)
         context.observer.applied(self.name, node, (made,))
         return True
 
@@ -69,9 +68,9 @@ def bias_of(node: Node, a: Node, w: Node, bias: Tensor) -> Bias | str:
     """The bias of a product of two dequantized operands; in words, why it stays as it is."""
     if facts.is_function_call(node) or not has_neutral_form(node):
         return f"{node.op} is another operator here"
-    by, of = plain_quantization(a), plain_quantization(w)
-    if isinstance(by, str) or isinstance(of, str):
-        return by if isinstance(by, str) else str(of)
+    activation, weights = plain_quantization(a), plain_quantization(w)
+    if isinstance(activation, str) or isinstance(weights, str):
+        return activation if isinstance(activation, str) else str(weights)
     channels = 0
     if node.op == "Gemm":
         if neutral_attribute(node, "alpha") != 1 or neutral_attribute(node, "beta") != 1:
@@ -80,28 +79,28 @@ def bias_of(node: Node, a: Node, w: Node, bias: Tensor) -> Bias | str:
         shape = node.output.shape
         if shape is None or bias.shape != shape[1:]:
             return f"the bias is {bias.dtype}{list(bias.shape)}, not one element for each column"
-    if (why := unfit(by, of, channels)) or bias.dtype is not DType.float32:
+    if (why := unfit(activation, weights, channels)) or bias.dtype is not DType.float32:
         return why or f"the bias is {bias.dtype}, not float32"
-    if len(bias.shape) != 1 or (of.axis is not None and of.scale.size != bias.size):
+    if len(bias.shape) != 1 or (weights.axis is not None and weights.scale.size != bias.size):
         return "the bias is not one element for each scale"
-    return in_steps(bias, by, of)
+    return in_steps(bias, activation, weights)
 
 
-def unfit(by: Quantization, of: Quantization, channels: int) -> str:
+def unfit(activation: Quantization, weights: Quantization, channels: int) -> str:
     """Why two quantized operands have no common step for each output channel; empty when they have."""
-    if by.scale_dtype is not DType.float32 or of.scale_dtype is not DType.float32:
-        return f"the scales are {by.scale_dtype} and {of.scale_dtype}, not float32"
-    if by.dtype not in BYTES or of.dtype not in BYTES:
-        return f"the operands are {by.dtype} and {of.dtype}"
-    if by.axis is not None or of.block or of.axis not in (None, channels):
+    if activation.scale_dtype is not DType.float32 or weights.scale_dtype is not DType.float32:
+        return f"the scales are {activation.scale_dtype} and {weights.scale_dtype}, not float32"
+    if activation.dtype not in INT8_TYPES or weights.dtype not in INT8_TYPES:
+        return f"the operands are {activation.dtype} and {weights.dtype}"
+    if activation.axis is not None or weights.block or weights.axis not in (None, channels):
         return "the scales differ along what is summed, or along rows"
-    return "" if by.is_increasing and of.is_increasing else "a scale is negative"
+    return "" if activation.is_increasing and weights.is_increasing else "a scale is negative"
 
 
-def in_steps(bias: Tensor, by: Quantization, of: Quantization) -> Bias | str:
+def in_steps(bias: Tensor, activation: Quantization, weights: Quantization) -> Bias | str:
     """A bias in steps of the product of two scales; in words, why it does not fit."""
     with np.errstate(over="ignore", under="ignore"):
-        scale: Array = np.multiply(by.scale, of.scale)  # in float32, as kernels multiply them
+        scale: Array = np.multiply(activation.scale, weights.scale)  # in float32, as kernels multiply them
     wide = scale.astype(np.float64)
     if (wide < float(DType.float32.info.tiny)).any() or not np.isfinite(wide).all():
         return "a product of scales is no normal number"

@@ -9,7 +9,6 @@ from typing import Final, final
 from graphopt.ir import Graph, Node, Value
 from graphopt.ir.edit import Editor
 from graphopt.passes.integer_kernels import Runtime, lacks
-from graphopt.pipeline.base import Context
 from graphopt.quantization.commutation import Commuted
 from graphopt.quantization.nodes import like, plain_quantization
 from graphopt.quantization.parameters import Quantization, is_dequantize, is_quantize
@@ -137,13 +136,3 @@ def replace(editor: Editor, old: Value, new: Value) -> None:
     editor.replace(old, new)
     if is_renamed:
         editor.exchange_names(old, new)
-
-
-def drop_unread(context: Context, nodes: Sequence[Node]) -> None:
-    """Take out nodes that nobody reads any more, and constants that only they read."""
-    for node in nodes:
-        if node.graph is not None and not any(value.users for value in node.outputs):
-            context.editor.erase(node)
-            for value in node.inputs:
-                if value is not None and value.is_initializer and context.editor.may_drop_initializer(value):
-                    context.editor.drop_initializer(value)

@@ -175,16 +175,5 @@ def removable(node: Node) -> dict[Node, None]:
 
 def retire(node: Node, context: Context) -> None:
     """Erase a node that nobody reads, and what only it read."""
-    edge = [node]
-    while edge:
-        here = edge.pop()
-        if here.graph is None or any(value.users for value in here.outputs) or not facts.may_drop(here):
-            continue
-        context.editor.erase(here)
-        for value in here.inputs:
-            if value is None or value.users:
-                continue
-            if value.producer is not None:
-                edge.append(value.producer)
-            elif value.is_initializer and context.editor.may_drop_initializer(value):
-                context.editor.drop_initializer(value)
+    if facts.may_drop(node):
+        context.editor.erase_unread([node], facts.may_drop)

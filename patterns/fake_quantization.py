@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from graphopt.ir import DType, Value
-from graphopt.match import Declined, Match, any_of, const, op, rule, tensor
-from graphopt.patterns.quantization_pair import grid, pair
+from graphopt.match import AnyOf, Declined, Match, Operand, any_of, const, op, rule, tensor
+from graphopt.patterns.quantization_pair import pair, rounding_grid
 from graphopt.patterns.sign import number
 
 x = tensor("x", dtype=DType.float32)
@@ -17,12 +16,12 @@ s, z, low, high = const("s"), const("z"), const("low"), const("high")
 inverse = const("inverse")
 
 
-def bounded(value: Any) -> Any:
+def bounded(value: Operand) -> AnyOf:
     """The pattern of a value between two bounds."""
     return any_of(op.Clip(value, low, high), op.Min(op.Max(value, low), high), op.Max(op.Min(value, high), low))
 
 
-def rounded(value: Any) -> Any:
+def rounded(value: Operand) -> AnyOf:
     """The pattern of a value that is rounded and bounded; whole bounds do not mind the order."""
     return any_of(bounded(op.Round(value)), op.Round(bounded(value)))
 
@@ -132,8 +131,8 @@ def imported(m: Match, x: Value, s: Value, z: Value | None, low: Value, high: Va
     least, most = number(low), number(high)
     if least is None or most is None or any(bound == 0 and np.signbit(bound) for bound in (least, most)):
         return m.no("{} and {} are not two whole numbers", low, high)
-    by = grid(x, s, z, float(least), float(most))
-    return m.no(by) if isinstance(by, str) else pair(m, x, by, s.name)
+    found = rounding_grid(x, s, z, float(least), float(most))
+    return m.no(found) if isinstance(found, str) else pair(m, x, found, s.name)
 
 
 def unlike(m: Match, inverse: Value, s: Value) -> Declined | None:

@@ -13,8 +13,8 @@ from graphopt.match import Declined, Match, const, op, opt, product, rule, tenso
 from graphopt.patterns.quantization_calls import dequantize
 from graphopt.quantization import Quantization
 from graphopt.quantization.nodes import plain_quantization
+from graphopt.quantization.parameters import INT8_TYPES
 
-BYTES: Final = (DType.int8, DType.uint8)
 # A product of two bytes is less than 2^16 in size, so sums of so many fit into int32.
 MOST_SUMMED: Final = (2**31 - 1) // 255**2
 SCALED: Final = "uint8[4,2] w = {1, 2, 3, 4, 5, 6, 7, 250}, float s = {0.1}, float[2] v = {0.1, 0.2}, uint8 k = {3}, uint8[2] l = {3, 255}"
@@ -61,7 +61,7 @@ def scales_first(m: Match, cast: Node, b_scale: Value) -> Value | Declined:
 
 
 @rule(
-    op.MatMul(dequantize(tensor("a"), "da"), dequantize(tensor("b"), "db", is_kept=True)),
+    op.MatMul(dequantize(tensor("a"), name="da"), dequantize(tensor("b"), name="db", is_kept=True)),
     exactness="rounding",
     keeps_type=True,
     examples=examples(
@@ -77,25 +77,25 @@ def dequantized_matmul_to_integers(m: Match, da: Node, db: Node, a: Value, b: Va
 
     a: int8 or uint8 with one scale, (..., K)   b: the same, or with one for each column, (K, N)   K: known, at most 33025.
     """
-    by, of = plain_quantization(da), plain_quantization(db)
-    if isinstance(by, str) or isinstance(of, str):
-        return m.no("{}", by if isinstance(by, str) else of)
-    if by.scale_dtype is not DType.float32 or of.scale_dtype is not DType.float32 or by.dtype not in BYTES or of.dtype not in BYTES:
-        return m.no("{} and {} of scales in {} and {}", by.dtype, of.dtype, by.scale_dtype, of.scale_dtype)
-    if by.axis is not None or of.block or (of.axis is not None and (of.axis != 1 or b.rank != 2)):
+    left, right = plain_quantization(da), plain_quantization(db)
+    if isinstance(left, str) or isinstance(right, str):
+        return m.no("{}", left if isinstance(left, str) else right)
+    if any(by.scale_dtype is not DType.float32 or by.dtype not in INT8_TYPES for by in (left, right)):
+        return m.no("{} and {} of scales in {} and {}", left.dtype, right.dtype, left.scale_dtype, right.scale_dtype)
+    if left.axis is not None or right.block or (right.axis is not None and (right.axis != 1 or b.rank != 2)):
         return m.no("the scales differ along what is summed, or along rows")
     if not a.rank or b.rank is None or b.rank < 2 or b.shape is None or not fits(b.shape[-2]):
         return m.no("how many products are summed is not known to be 1 to {}", MOST_SUMMED)
     with np.errstate(over="ignore", under="ignore"):
-        scale = np.asarray(np.multiply(by.scale, of.scale))
+        scale = np.asarray(np.multiply(left.scale, right.scale))
     wide = np.abs(scale.astype(np.float64))
     if (wide < float(DType.float32.info.tiny)).any() or (wide * 2.0**31 > float(DType.float32.info.max)).any():
         return m.no("a product of scales is no normal number, or too great")
-    zeros = (zero_points(m, da, by), zero_points(m, db, of))
+    zeros = (zero_points(m, da, left), zero_points(m, db, right))
     total = m.op.MatMulInteger(a, b, *(zeros if zeros[1] is not None else zeros[: 1 if zeros[0] is not None else 0]))
     total.type = TensorType(DType.int32, m.root.output.shape)
-    axis = None if of.axis is None or m.root.output.rank is None else m.root.output.rank - 1
-    if of.axis is not None and axis is None:
+    axis = None if right.axis is None or m.root.output.rank is None else m.root.output.rank - 1
+    if right.axis is not None and axis is None:
         return m.no("the rank of the product is not known")
     return m.call("DequantizeLinear", (total, m.constant(Tensor.of(scale, DType.float32), name="scale")), {"axis": axis})[0]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from graphopt.ir import DType, Node, Value
-from graphopt.match import Declined, Match, any_of, const, domain, rule, tensor
-from graphopt.patterns.quantization_pair import grid, pair
+from graphopt.match import AnyOf, Declined, Match, Operand, any_of, const, domain, rule, tensor
+from graphopt.patterns.quantization_pair import pair, rounding_grid
 from graphopt.patterns.sign import number
 from graphopt.schema.spelling import UNKNOWN, neutral_attribute
 
@@ -21,9 +21,9 @@ x, scale, zero = tensor("x", dtype=DType.float32), tensor("scale", dtype=DType.f
 bits = const("bits")
 
 
-def calls(names: str, *inputs: Any) -> Any:
+def calls(names: str, *inputs: Operand) -> AnyOf:
     """The pattern of a call of one of these operators."""
-    return any_of(*(getattr(source, name)(*inputs).named("node") for name in names.split() for source in DOMAINS))
+    return any_of(*(source[name](*inputs).named("node") for name in names.split() for source in DOMAINS))
 
 
 def examples(*calls: str) -> Callable[[], list[str]]:
@@ -59,8 +59,8 @@ def quant_to_pair(m: Match, node: Node, x: Value, scale: Value, zero: Value, bit
         return m.no("it adds a zero point before it rounds: ties go elsewhere")
     if bounds[0] == bounds[1] or is_bipolar(node, bits):
         return m.no("of one bit it makes -1 and 1")
-    by = grid(x, scale, zero, *bounds)
-    return m.no(by) if isinstance(by, str) else pair(m, x, by, scale.name)
+    found = rounding_grid(x, scale, zero, *bounds)
+    return m.no(found) if isinstance(found, str) else pair(m, x, found, scale.name)
 
 
 @rule(quant, keeps_type=True, examples=examples("Quant<signed = 1, narrow = 0>(x, s, zz, b)"))
@@ -86,11 +86,11 @@ def bipolar_quant_to_dequantize(m: Match, x: Value, scale: Value) -> Value | Dec
 
     A product instead where scales are not constant.
     """
-    by = grid(x, scale, None, -1, 1)
-    if isinstance(by, str) or (by.axis is not None and (m.opset() or 0) < 13):
+    found = rounding_grid(x, scale, None, -1, 1)
+    if isinstance(found, str) or (found.axis is not None and (m.opset() or 0) < 13):
         return m.op.Mul(signs(m, x, DType.float32), scale)
-    zeros = m.constant(by.zero_point.astype(np.int8), DType.int8, name=f"{scale.name}_zero_point")
-    return m.op.DequantizeLinear(signs(m, x, DType.int8), m.constant(by.scale, name=scale.name), zeros, axis=by.axis)
+    zeros = m.constant(found.zero_point.astype(np.int8), DType.int8, name=f"{scale.name}_zero_point")
+    return m.op.DequantizeLinear(signs(m, x, DType.int8), m.constant(found.scale, name=scale.name), zeros, axis=found.axis)
 
 
 @rule(

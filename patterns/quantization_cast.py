@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from graphopt.ir import DType, Node, Value
 from graphopt.match import Declined, Match, op, opt, rule, tensor
 from graphopt.quantization import quantization_of
-from graphopt.schema.spelling import neutral_attribute
+from graphopt.schema.spelling import neutral_attributes
 
 HALF: Final = DType.float16  # of bfloat16 onnxruntime has no kernels
 SINCE: Final = 19  # the opset since which float16 is quantized as it is
@@ -43,7 +43,7 @@ def cast_quantize_to_quantize(m: Match, node: Node, x: Value, s: Value, z: Value
     """
     if isinstance(by := quantization_of(node), str):
         return m.no(by)
-    attributes = {name: neutral_attribute(node, name) for name in node.attributes}
+    attributes = neutral_attributes(node)
     if attributes.pop("precision", 0) not in (0, DType.float32):
         return m.no("it does not divide in float32")
     scale = halved(m, s)
@@ -64,7 +64,7 @@ def dequantize_cast_to_dequantize(m: Match, node: Node, x: Value, s: Value, z: V
     """
     if isinstance(by := quantization_of(node), str):
         return m.no(by)
-    attributes: dict[str, Any] = {name: neutral_attribute(node, name) for name in node.attributes}
+    attributes = neutral_attributes(node)
     if attributes.get("output_dtype") not in (None, 0, DType.float32):
         return m.no("it makes no float32")
     if (m.opset() or 0) >= MIXED:

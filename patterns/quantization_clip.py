@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from graphopt.ir import DType, Node, Value
+from graphopt.ir.tensor import Array
 from graphopt.match import INTEGERS, Declined, Match, const, op, opt, rule, tensor
 from graphopt.quantization import Quantization, limits, quantization_of
-from graphopt.schema.spelling import neutral_attribute
+from graphopt.schema.spelling import neutral_attributes
 
 NARROW: Final = {DType.int4: 21, DType.uint4: 21, DType.int2: 25, DType.uint2: 25}  # since which opset
 low, high = opt(const("low")), opt(const("high"))
@@ -31,12 +32,12 @@ def clip_of_whole_range(m: Match, x: Value, low: Value | None, high: Value | Non
     if dtype is None or (low is None and high is None):
         return m.no("it has no bounds")
     least, most = dtype.info.min, dtype.info.max
-    if (low is not None and whole(low) != least) or (high is not None and whole(high) != most):
+    if (low is not None and one_integer(low) != least) or (high is not None and one_integer(high) != most):
         return m.no("{} and {} are not the bounds of {}", low, high, dtype)
     return x
 
 
-def whole(value: Value) -> int | None:
+def one_integer(value: Value) -> int | None:
     """The one element of a constant of integers."""
     held = value.const
     return int(held.numpy().reshape(-1)[0]) if held is not None and held.size == 1 else None
@@ -77,13 +78,13 @@ def clipped_pair_to_narrow_pair(
     by = quantization_of(quantize)
     if not isinstance(by, Quantization) or by != quantization_of(dequantize):
         return m.no("{} and {} are not known to have equal parameters", quantize, dequantize)
-    bounds = whole(low), whole(high)
-    narrow = next((dtype for dtype in known(m) if limits(dtype) == bounds), None)
-    if narrow is None or not within(by.zero_point, narrow):
+    bounds = one_integer(low), one_integer(high)
+    narrow = next((dtype for dtype in narrow_types(m) if limits(dtype) == bounds), None)
+    if narrow is None or not holds_all(narrow, by.zero_point):
         return m.no("{} and {} are not the bounds of a type of 4 or 2 bits that has the zero points too", low, high)
     zero = zero_points(m, quantize, by, narrow)
-    q = m.op.QuantizeLinear(x, s, zero, **attributes(quantize, "axis", "block_size", "precision"))
-    return m.op.DequantizeLinear(q, s, zero, **attributes(dequantize, "axis", "block_size", "output_dtype"))
+    q = m.op.QuantizeLinear(x, s, zero, **neutral_attributes(quantize, "axis", "block_size", "precision"))
+    return m.op.DequantizeLinear(q, s, zero, **neutral_attributes(dequantize, "axis", "block_size", "output_dtype"))
 
 
 def constant_examples() -> list[str]:
@@ -111,15 +112,16 @@ def dequantized_constant_to_narrow_constant(m: Match, dequantize: Node, q: Value
     if sum(q.users.values()) > 1:
         return m.no("{} is read elsewhere too", q)
     held = q.const.numpy()
-    narrow = min((dtype for dtype in known(m) if within(by.zero_point, dtype) and within(held, dtype)), key=width, default=None)
+    fitting = [dtype for dtype in narrow_types(m) if holds_all(dtype, by.zero_point) and holds_all(dtype, held)]
+    narrow = min(fitting, key=width, default=None)
     if narrow is None or not held.size:
         return m.no("{} or its zero points need more than 4 bits", q)
     zero = None if z is None else zero_points(m, dequantize, by, narrow)
     stored = m.constant(held.astype(narrow.numpy), narrow, name=q.name)
-    return m.op.DequantizeLinear(stored, s, zero, **attributes(dequantize, "axis", "block_size", "output_dtype"))
+    return m.op.DequantizeLinear(stored, s, zero, **neutral_attributes(dequantize, "axis", "block_size", "output_dtype"))
 
 
-def known(m: Match) -> list[DType]:
+def narrow_types(m: Match) -> list[DType]:
     """The narrow types of the model's opset."""
     return [dtype for dtype, since in NARROW.items() if since <= (m.opset() or 0)]
 
@@ -129,7 +131,7 @@ def width(dtype: DType) -> int:
     return dtype.bits
 
 
-def within(numbers: Any, dtype: DType) -> bool:  # Any: an array of any integers
+def holds_all(dtype: DType, numbers: Array) -> bool:
     """Whether a type has all of these numbers."""
     least, most = limits(dtype)
     return not numbers.size or bool(least <= numbers.min() and numbers.max() <= most)
@@ -140,8 +142,3 @@ def zero_points(m: Match, node: Node, by: Quantization, dtype: DType) -> Value:
     scale, zero = node.inputs[1], node.input(2)
     shape = by.zero_point.shape if scale is None or scale.const is None else scale.const.shape
     return m.constant(by.zero_point.reshape(shape).astype(dtype.numpy), dtype, name="zero_point" if zero is None else zero.name)
-
-
-def attributes(node: Node, *names: str) -> dict[str, Any]:  # Any: an attribute may hold any kind
-    """Some attributes of a node, as far as it has them."""
-    return {name: neutral_attribute(node, name) for name in names if name in node.attributes}

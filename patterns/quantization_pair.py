@@ -19,7 +19,7 @@ PER_AXIS: Final = 13  # the opset since which there are several scales
 
 @final
 @dataclass(frozen=True, slots=True)
-class Grid:
+class RoundingGrid:
     """(clip(round(x / scale) + zero_point, least, most) - zero_point) * scale, with one entry for all or for each index of an axis."""
 
     axis: int | None
@@ -34,7 +34,7 @@ class Grid:
         return float(self.zero_point.min()), float(self.zero_point.max())
 
 
-def grid(x: Value, scale: Value, zero_point: Value | None, least: float, most: float) -> Grid | str:
+def rounding_grid(x: Value, scale: Value, zero_point: Value | None, least: float, most: float) -> RoundingGrid | str:
     """The grid on which x is rounded by constants that broadcast against it; in words, why there is none."""
     if scale.const is None or (zero_point is not None and zero_point.const is None):
         return "its scale or its zero point is not constant"
@@ -50,7 +50,7 @@ def grid(x: Value, scale: Value, zero_point: Value | None, least: float, most: f
         return found
     if not (float(least).is_integer() and float(most).is_integer() and least <= most):
         return f"{least} and {most} are not two whole numbers in order"
-    return Grid(*found, least, most)
+    return RoundingGrid(*found, least, most)
 
 
 def placed(x: Value, scales: Array, zeros: Array) -> tuple[int | None, Array, Array] | str:
@@ -73,32 +73,33 @@ def placed(x: Value, scales: Array, zeros: Array) -> tuple[int | None, Array, Ar
     return axis, np.broadcast_to(scales, shape).reshape(-1), np.broadcast_to(zeros, shape).reshape(-1)
 
 
-def pair(m: Match, x: Value, by: Grid, name: str) -> Value | Declined:
+def pair(m: Match, x: Value, grid: RoundingGrid, name: str) -> Value | Declined:
     """DequantizeLinear(QuantizeLinear(x)), with a Clip between where the grid is narrower than any type of 8 or 16 bits."""
     opset = m.opset() or 0
-    if by.axis is not None and opset < PER_AXIS:
+    if grid.axis is not None and opset < PER_AXIS:
         return m.no("there are scales for each index of an axis since opset {} only", PER_AXIS)
-    dtype = type_for(by, opset)
+    dtype = type_for(grid, opset)
     if dtype is None:
-        return m.no("no type of opset {} holds {:.0f} to {:.0f} and zero points of {:.0f} to {:.0f}", opset, by.least, by.most, *by.shift)
-    scale = m.constant(by.scale, DType.float32, name=f"{name}_scale")
-    zero = m.constant(by.zero_point.astype(dtype.numpy), dtype, name=f"{name}_zero_point")
-    q = m.op.QuantizeLinear(x, scale, zero, axis=by.axis)
-    if (by.least, by.most) != limits(dtype):
-        q = m.op.Clip(q, *(m.constant(np.array(bound, dtype.numpy), dtype, name=f"{name}_bound") for bound in (by.least, by.most)))
-    return m.op.DequantizeLinear(q, scale, zero, axis=by.axis)
+        range_and_shift = (grid.least, grid.most, *grid.shift)
+        return m.no("no type of opset {} holds {:.0f} to {:.0f} and zero points of {:.0f} to {:.0f}", opset, *range_and_shift)
+    scale = m.constant(grid.scale, DType.float32, name=f"{name}_scale")
+    zero = m.constant(grid.zero_point.astype(dtype.numpy), dtype, name=f"{name}_zero_point")
+    q = m.op.QuantizeLinear(x, scale, zero, axis=grid.axis)
+    if (grid.least, grid.most) != limits(dtype):
+        q = m.op.Clip(q, *(m.constant(np.array(bound, dtype.numpy), dtype, name=f"{name}_bound") for bound in (grid.least, grid.most)))
+    return m.op.DequantizeLinear(q, scale, zero, axis=grid.axis)
 
 
-def type_for(by: Grid, opset: int) -> DType | None:
+def type_for(grid: RoundingGrid, opset: int) -> DType | None:
     """The type whose range is the grid's, or one of 8 bits that holds it; None when there is none."""
-    low, high = by.shift
-    holding = [dtype for dtype in SINCE if SINCE[dtype] <= opset and holds(dtype, by.least, by.most) and holds(dtype, low, high)]
-    same = [dtype for dtype in holding if limits(dtype) == (by.least, by.most)]
+    low, high = grid.shift
+    holding = [dtype for dtype in SINCE if SINCE[dtype] <= opset and holds(dtype, grid.least, grid.most) and holds(dtype, low, high)]
+    same = [dtype for dtype in holding if limits(dtype) == (grid.least, grid.most)]
     if same:
         return same[0]
     narrow = [dtype for dtype in holding if dtype in CLIPPED]
     unsigned = [dtype for dtype in narrow if limits(dtype)[0] == 0]
-    return next(iter(unsigned if by.least >= 0 and unsigned else narrow), None)
+    return next(iter(unsigned if grid.least >= 0 and unsigned else narrow), None)
 
 
 def holds(dtype: DType, least: float, most: float) -> bool:

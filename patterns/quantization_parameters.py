@@ -8,23 +8,12 @@ from typing import Any, Final
 import numpy as np
 
 from graphopt.ir import AttributeKind, DType, Node, Value
-from graphopt.match import Declined, Match, any_of, const, domain, op, opt, rule, tensor
+from graphopt.match import Declined, Match, any_of, const, opt, rule, tensor
+from graphopt.patterns.quantization_calls import dequantize, quantize
 from graphopt.quantization import Quantization, is_quantize, quantization_of
 from graphopt.schema.spelling import neutral_attribute
 
-SOURCES: Final = (op, domain("com.microsoft"))  # onnxruntime's own pair does the same for types that the standard one gained later
-
 x, scale, zero_point = tensor("x"), tensor("scale"), opt(tensor("zero_point"))
-
-
-def quantize(*inputs: Any, **attributes: Any) -> Any:
-    """The pattern of a QuantizeLinear, the standard one or onnxruntime's."""
-    return any_of(*(source.QuantizeLinear(*inputs, **attributes).named("node") for source in SOURCES))
-
-
-def dequantize(*inputs: Any, **attributes: Any) -> Any:
-    """The pattern of a DequantizeLinear, the standard one or onnxruntime's."""
-    return any_of(*(source.DequantizeLinear(*inputs, **attributes).named("node") for source in SOURCES))
 
 
 def examples(*calls: str, since: int = 10) -> Callable[[], list[str]]:
@@ -45,7 +34,7 @@ def examples(*calls: str, since: int = 10) -> Callable[[], list[str]]:
 
 
 @rule(
-    quantize(x, scale),
+    quantize(x, scale, name="node"),
     keeps_type=True,
     examples=examples("QuantizeLinear(x, s)", "QuantizeLinear(x, s1)", "com.microsoft.QuantizeLinear(x, s)"),
 )
@@ -61,7 +50,7 @@ def quantize_without_zero_point(m: Match, node: Node, x: Value, scale: Value) ->
 
 
 @rule(
-    dequantize(x, scale),
+    dequantize(x, scale, name="node"),
     keeps_type=True,
     examples=examples("DequantizeLinear(q, s)", "DequantizeLinear(q, s1)", "com.microsoft.DequantizeLinear(q, s)"),
 )
@@ -80,14 +69,14 @@ def with_zero_point(m: Match, node: Node, x: Value, scale: Value, dtype: DType) 
     if scale.shape is None or len(scale.shape) > 1 or len(sizes) < len(scale.shape):
         return m.no("{} is {}, so that the shape of its zero points is not known", scale, scale.type or "of unknown type")
     zeros = m.constant(np.zeros(sizes, dtype.numpy), dtype, name=f"{scale.name}_zero_point")
-    return call(m, node, x, scale, zeros, kept(node))
+    return same_operator(m, node, x, scale, zeros, telling_attributes(node))
 
 
 vector = const("scale", shape=(1,))
 
 
 @rule(
-    any_of(quantize(x, vector, zero_point), dequantize(x, vector, zero_point)),
+    any_of(quantize(x, vector, zero_point, name="node"), dequantize(x, vector, zero_point, name="node")),
     keeps_type=True,
     examples=examples("QuantizeLinear(x, s1, z1)", "DequantizeLinear(q, s1, z1)", "QuantizeLinear(x, s1, z)"),
 )
@@ -104,11 +93,11 @@ def parameter_vector_to_scalar(m: Match, node: Node, x: Value) -> Value | Declin
     scale, zero = node.inputs[1], node.input(2)
     held = m.constant(found.scale, found.scale_dtype, name=scale.name if scale is not None else "")
     zeros = None if zero is None else m.constant(found.zero_point, found.dtype, name=zero.name)
-    return call(m, node, x, held, zeros, kept(node))
+    return same_operator(m, node, x, held, zeros, telling_attributes(node))
 
 
 @rule(
-    any_of(quantize(x, scale, zero_point), dequantize(x, scale, zero_point)),
+    any_of(quantize(x, scale, zero_point, name="node"), dequantize(x, scale, zero_point, name="node")),
     keeps_type=True,
     examples=examples(
         "QuantizeLinear<axis = 1>(x, s, z)", "DequantizeLinear<axis = 0>(q, s, z)", "DequantizeLinear<axis = -2>(q, sc, zc)", since=13
@@ -122,13 +111,13 @@ def parameters_without_idle_attributes(m: Match, node: Node, x: Value, scale: Va
     """
     if not node.attributes or any(attribute.reference for attribute in node.attributes.values()):
         return m.no("it has no attributes, or a function's caller supplies them")
-    attributes = kept(node)
+    attributes = telling_attributes(node)
     if attributes.keys() == node.attributes.keys() and attributes.get("axis") == node.attribute("axis"):
         return m.no("its attributes say something, all of them")
-    return call(m, node, x, scale, zero_point, attributes)
+    return same_operator(m, node, x, scale, zero_point, attributes)
 
 
-def kept(node: Node) -> dict[str, Any]:  # Any: an attribute may hold any kind
+def telling_attributes(node: Node) -> dict[str, Any]:  # Any: an attribute may hold any kind
     """The attributes that say something."""
     scale = node.inputs[1]
     kinds = AttributeKind.int
@@ -167,7 +156,7 @@ def is_said_anyway(node: Node, dtype: object) -> bool:
     return says is not None and says.dtype == dtype
 
 
-def call(m: Match, node: Node, x: Value, scale: Value, zero: Value | None, attributes: dict[str, Any]) -> Value | Declined:
+def same_operator(m: Match, node: Node, x: Value, scale: Value, zero: Value | None, attributes: dict[str, Any]) -> Value:  # Any: the same
     """The same operator on these."""
     if zero is not None and is_quantize(node):
         attributes = {name: value for name, value in attributes.items() if name != "output_dtype"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 import numpy as np
 
@@ -15,8 +14,7 @@ from graphopt.quantization import quantize as quantized
 from graphopt.quantization.arithmetic import entries, unsaturated
 from graphopt.quantization.commutation import up
 from graphopt.quantization.nodes import plain_quantization
-
-BYTES: Final = (DType.int8, DType.uint8)  # of the others runtimes have no integer kernels
+from graphopt.quantization.parameters import INT8_TYPES
 
 x = tensor("x", dtype=FLOATING)
 relu = op.Relu(x).named("bound")
@@ -57,6 +55,8 @@ def quantize_relu_to_quantize(m: Match, q: Node, x: Value) -> Value | Declined:
         return by
     if (by.zero_point.astype(np.float64) != limits(by.dtype)[0]).any():
         return m.no("a zero point is not {}, the least number of {}", f"{limits(by.dtype)[0]:g}", by.dtype)
+    if limits(by.dtype)[0] < 0 and (far := unsaturated(by, x.rank)):  # what lies far below wraps around at a negative zero point
+        return m.no("{}", far)
     return called(m, q, x, by)
 
 
@@ -121,7 +121,7 @@ def increasing(m: Match, q: Node) -> Quantization | Declined:
 
 def moved(m: Match, q: Node, bound: Node, x: Value, by: Quantization) -> Value | Declined:
     """The bound on integers, of a QuantizeLinear of x."""
-    if by.dtype not in BYTES or by.scale_dtype is DType.bfloat16:
+    if by.dtype not in INT8_TYPES or by.scale_dtype is DType.bfloat16:
         return m.no("no kernel is known for {} made of {}", by.dtype, by.scale_dtype)
     if why := unsaturated(by, x.rank):
         return m.no("{}", why)

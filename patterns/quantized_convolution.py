@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from graphopt.ir import Node, Tensor, Value
 from graphopt.ir.tensor import Array
-from graphopt.match import Declined, Match, const, op, opt, rule, tensor
+from graphopt.match import Call, Declined, Match, const, op, opt, rule, tensor
 from graphopt.patterns.normalization import Floats, elements, factor_and_term, normalized, tensor_of
 from graphopt.patterns.quantization_calls import called, dequantize
 from graphopt.quantization import Quantization, is_dequantize, limits
@@ -19,7 +19,7 @@ from graphopt.quantization.nodes import plain_quantization
 c = const("c")
 
 
-def conv() -> Any:
+def conv() -> Call:
     """The pattern of a convolution whose weights are dequantized."""
     return op.Conv(tensor("x"), dequantize(const("w", shape=("C", "I", "H", ...))), opt(tensor("b"))).named("conv")
 

@@ -11,8 +11,8 @@ from graphopt.ir import DType, Node, Value
 from graphopt.ir.tensor import Array
 from graphopt.match import Declined, Match, const, tensor
 from graphopt.match.language import Leaf
+from graphopt.quantization.parameters import INT8_TYPES
 
-BYTES: Final = (DType.int8, DType.uint8)
 LEAST: Final = 2.0**-60
 GREATEST: Final = 2.0**30
 
@@ -25,7 +25,7 @@ def integers(name: str) -> tuple[Leaf, Leaf, Leaf]:
 def parameters(name: str) -> tuple[Leaf, Leaf]:
     """Two inputs: a scale and a zero point, each a scalar or a vector."""
     scale = const(f"{name}_scale", dtype=DType.float32, where=lambda held: held.ndim <= 1 and are_scales(held))
-    return scale, const(f"{name}_zero", dtype=BYTES, where=lambda held: held.ndim <= 1)
+    return scale, const(f"{name}_zero", dtype=INT8_TYPES, where=lambda held: held.ndim <= 1)
 
 
 def are_scales(held: Array) -> bool:

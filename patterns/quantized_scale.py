@@ -116,12 +116,10 @@ def dequantize_add_steps(m: Match, adding: Node, dq: Node, x: Value, c: Value) -
 
 def into_dequantize(m: Match, scaling: Node, dq: Node, x: Value, c: Value, *, is_exact: bool) -> Value | Declined:
     """A DequantizeLinear that scales as well."""
-    by = plain_quantization(dq)
-    if isinstance(by, str):
-        return m.no("{}", by)
-    factor = factors(m, scaling, c, by, is_exact=is_exact)
-    if isinstance(factor, Declined):
-        return factor
+    found = factors(m, scaling, dq, c, is_exact=is_exact)
+    if isinstance(found, Declined):
+        return found
+    by, factor = found
     scale = by.scale.astype(np.float64) * factor
     if not by.dtype.is_integer or not fits(by, scale, greatest=2.0**by.dtype.bits):
         return m.no("a product, or a scale, leaves the normal numbers of {}", by.scale_dtype)
@@ -130,12 +128,10 @@ def into_dequantize(m: Match, scaling: Node, dq: Node, x: Value, c: Value, *, is
 
 def into_quantize(m: Match, scaling: Node, q: Node, x: Value, c: Value, *, is_exact: bool) -> Value | Declined:
     """A QuantizeLinear that scales as well."""
-    by = plain_quantization(q)
-    if isinstance(by, str):
-        return m.no("{}", by)
-    factor = factors(m, scaling, c, by, is_exact=is_exact)
-    if isinstance(factor, Declined):
-        return factor
+    found = factors(m, scaling, q, c, is_exact=is_exact)
+    if isinstance(found, Declined):
+        return found
+    by, factor = found
     scale = by.scale.astype(np.float64) / factor
     if not by.dtype.is_integer or not fits(by, scale, greatest=BEYOND, least=4):
         return m.no("with such scales, what over- or underflows may matter")
@@ -147,8 +143,11 @@ def rescaled(by: Quantization, scale: Floats) -> Quantization:
     return by.with_entries(scale.astype(by.scale.dtype), by.zero_point, by.axis, by.block)
 
 
-def factors(m: Match, scaling: Node, c: Value, by: Quantization, *, is_exact: bool) -> Floats | Declined:
-    """What the scales are multiplied by: one number, or one for each of them."""
+def factors(m: Match, scaling: Node, node: Node, c: Value, *, is_exact: bool) -> tuple[Quantization, Floats] | Declined:
+    """The parameters of a node, and what their scales are multiplied by: one number, or one for each of them."""
+    by = plain_quantization(node)
+    if isinstance(by, str):
+        return m.no("{}", by)
     found = for_each_scale(scaling, c, by)
     if found is None:
         return m.no("{} is {}, not one number for each scale", c, c.type)
@@ -156,7 +155,7 @@ def factors(m: Match, scaling: Node, c: Value, by: Quantization, *, is_exact: bo
         return m.no("{} is not positive and finite", c)
     if (is_power := bool((np.frexp(found)[0] == 0.5).all())) is not is_exact:
         return m.no("{} is {} of two", c, "a power" if is_power else "no power")
-    return 1 / found if scaling.op == "Div" else found
+    return by, 1 / found if scaling.op == "Div" else found
 
 
 def for_each_scale(node: Node, c: Value, by: Quantization) -> Floats | None:

@@ -13,9 +13,9 @@ import numpy as np
 from graphopt.ir import DType, Node, Value
 from graphopt.match import AnyOf, Call, Declined, Match, any_of, attr, const, each, op, opt, rule, tensor
 from graphopt.patterns.quantized_examples import models
-from graphopt.patterns.quantized_parts import BYTES, are_scales
+from graphopt.patterns.quantized_parts import are_scales
 from graphopt.quantization.nodes import plain_quantization
-from graphopt.quantization.parameters import Quantization
+from graphopt.quantization.parameters import INT8_TYPES, Quantization
 
 MICROSOFT: Final = "com.microsoft"
 
@@ -177,9 +177,7 @@ def united(m: Match, op_type: str, y: Node, parts: Sequence[Node], attributes: M
     if isinstance(found, Declined):
         return found
     operands = [value for part, by in zip(parts, found, strict=False) for value in triple(m, part, by)]
-    build = getattr(m.domain(MICROSOFT), op_type)
-    made: Value = build(*operands, *triple(m, y, found[-1])[1:], **attributes)
-    return made
+    return m.domain(MICROSOFT)[op_type](*operands, *triple(m, y, found[-1])[1:], **attributes)
 
 
 def parameters_of(m: Match, nodes: Sequence[Node], axes: Sequence[int | None] = ()) -> list[Quantization] | Declined:
@@ -192,7 +190,7 @@ def parameters_of(m: Match, nodes: Sequence[Node], axes: Sequence[int | None] = 
         by = plain_quantization(node)
         if isinstance(by, str):
             return m.no("{}: {}", node, by)
-        if by.dtype not in BYTES or by.scale_dtype is not DType.float32 or by.block or not are_scales(by.scale):
+        if by.dtype not in INT8_TYPES or by.scale_dtype is not DType.float32 or by.block or not are_scales(by.scale):
             return m.no("{} is quantized as {}", node.output, by)
         if by.axis not in (None, axis):
             return m.no("the scales of {} differ along axis {}", node.inputs[0], by.axis)

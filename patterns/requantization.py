@@ -54,7 +54,7 @@ def quantize_dequantize_to_value(m: Match, q: Node, dq: Node, x: Value) -> Value
     return m.no("{}", why) if (why := loses(before)) else x
 
 
-chain = quantize(dequantize(quantize(x, "first")), "q")
+chain = quantize(dequantize(quantize(x, name="first")))
 
 
 @rule(
@@ -70,33 +70,33 @@ def quantization_chain_to_clip(m: Match, first: Node, dq: Node, q: Node, x: Valu
     low  = (least - z) * s               of the first type, where the second reaches further
     high = (most - z) * s
     """
-    by, again, to = (plain_quantization(node) for node in (first, dq, q))
-    if isinstance(by, str) or isinstance(again, str) or isinstance(to, str):
-        return m.no("{}", next(why for why in (by, again, to) if isinstance(why, str)))
-    if not are_equal(by, again):
+    before, between, after = (plain_quantization(node) for node in (first, dq, q))
+    if isinstance(before, str) or isinstance(between, str) or isinstance(after, str):
+        return m.no("{}", next(why for why in (before, between, after) if isinstance(why, str)))
+    if not are_equal(before, between):
         return m.no("the parameters of {} and {} differ", first, dq)
-    if are_equal(by, to):
+    if are_equal(before, after):
         return m.no("{} and {} cancel out", dq, q)
-    if not (by.dtype.is_integer and to.dtype.is_integer and by.is_increasing) or not has_scale(by, to):
+    if not (before.dtype.is_integer and after.dtype.is_integer and before.is_increasing) or not have_equal_scales(before, after):
         return m.no("the scales of {} and {} differ", first, q)
-    if why := loses(by) or loses(to) or unsaturated(by, x.rank) or unsaturated(to, x.rank):
+    if why := loses(before) or loses(after) or unsaturated(before, x.rank) or unsaturated(after, x.rank):
         return m.no("{}", why)
-    bounds = inside(by, to)
+    bounds = bounds_inside(before, after)
     if isinstance(bounds, str):
         return m.no("{}", bounds)
-    low, high = (None if bound is None else m.constant(np.asarray(bound, by.scale.dtype)) for bound in bounds)
-    return called(m, q, x if low is None and high is None else m.op.Clip(x, low, high), to)
+    low, high = (None if bound is None else m.constant(np.asarray(bound, before.scale.dtype)) for bound in bounds)
+    return called(m, q, x if low is None and high is None else m.op.Clip(x, low, high), after)
 
 
-def has_scale(by: Quantization, to: Quantization) -> bool:
+def have_equal_scales(one: Quantization, other: Quantization) -> bool:
     """Whether two have the same scales in the same places."""
-    same = (by.axis, by.block, by.scale.shape, by.scale.dtype) == (to.axis, to.block, to.scale.shape, to.scale.dtype)
-    return same and by.scale.tobytes() == to.scale.tobytes()
+    same = (one.axis, one.block, one.scale.shape, one.scale.dtype) == (other.axis, other.block, other.scale.shape, other.scale.dtype)
+    return same and one.scale.tobytes() == other.scale.tobytes()
 
 
-def inside(by: Quantization, to: Quantization) -> tuple[float | None, float | None] | str:
+def bounds_inside(before: Quantization, after: Quantization) -> tuple[float | None, float | None] | str:
     """Which bounds of one are inside the range of the other, as floats; why they cannot be said in one Clip."""
-    first, second = ([limit - part.zero_point.astype(np.float64) for limit in limits(part.dtype)] for part in (by, to))
+    first, second = ([limit - part.zero_point.astype(np.float64) for limit in limits(part.dtype)] for part in (before, after))
     if (first[0] > second[1]).any() or (first[1] < second[0]).any():
         return "the ranges do not meet"
     bounds: list[float | None] = []
@@ -104,7 +104,7 @@ def inside(by: Quantization, to: Quantization) -> tuple[float | None, float | No
         if not is_inside.any():
             bounds.append(None)
             continue
-        values = np.unique((first[end].astype(np.float32) * by.scale.astype(np.float32)).astype(by.scale.dtype))
+        values = np.unique((first[end].astype(np.float32) * before.scale.astype(np.float32)).astype(before.scale.dtype))
         if len(values) > 1:
             return "the bounds differ along the axis"
         bounds.append(float(values[0]))

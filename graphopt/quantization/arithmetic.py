@@ -11,7 +11,7 @@ import numpy as np
 
 from graphopt.ir import DType
 from graphopt.ir.tensor import Array
-from graphopt.quantization.parameters import Quantization
+from graphopt.quantization.parameters import FLOAT8_TYPES, Quantization
 
 
 def limits(dtype: DType) -> tuple[float, float]:
@@ -61,7 +61,8 @@ def entries(part: Array, by: Quantization, shape: tuple[int, ...]) -> Array:
 def unsaturated(by: Quantization, rank: int | None) -> str:
     """Why onnxruntime may make the least number of what lies far above the range, not the greatest; empty when it saturates at both ends.
 
-    Where it does not, bounds before and after quantizing are not the same. What was dequantized from as many bits never lies so far out.
+    Where it does not, it may also make the greatest of what lies far below, by a negative zero point, and bounds before and after
+    quantizing are not the same. What was dequantized from as many bits never lies so far out.
     """
     if by.dtype.is_integer and by.scale_dtype is not DType.float32:
         return f"onnxruntime does not saturate an infinity of {by.scale_dtype}"
@@ -73,7 +74,7 @@ def unsaturated(by: Quantization, rank: int | None) -> str:
 # How wide integers may be so that (q - z) * s, rounded to the scale's type, still leads back to q.
 _WIDEST: Final = {DType.float32: 16, DType.float16: 8, DType.bfloat16: 4}
 _LEAST_NORMAL: Final = 2.0**-126
-_FLOATS: Final = frozenset({DType.float8e4m3fn, DType.float8e4m3fnuz, DType.float8e5m2fnuz})  # the others have infinities
+_FINITE_FLOAT8: Final = FLOAT8_TYPES - {DType.float8e5m2}  # which has infinities
 
 
 def loses(by: Quantization) -> str:
@@ -85,7 +86,7 @@ def loses(by: Quantization) -> str:
     kind = by.scale_dtype
     scales = np.abs(by.scale.astype(np.float64))
     if not by.dtype.is_integer:
-        if by.dtype not in _FLOATS or kind is not DType.float32 or not by.saturate or by.zero_point.astype(np.float32).any():
+        if by.dtype not in _FINITE_FLOAT8 or kind is not DType.float32 or not by.saturate or by.zero_point.astype(np.float32).any():
             return f"{by.dtype} dequantized by {kind} does not always come back"
         smallest = float(np.finfo(np.float32).max) / limits(by.dtype)[1]
         fits = scales.min(initial=1) >= _LEAST_NORMAL * 2**18 and scales.max(initial=0) < smallest

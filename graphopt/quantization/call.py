@@ -10,7 +10,7 @@ import numpy as np
 
 from graphopt.ir import Graph, Node, Tensor, Value
 from graphopt.ir.tensor import Array
-from graphopt.quantization.flow import Flow, Shapes, Unclear, dropped, kept, new_axis, repeated, unclear
+from graphopt.quantization.flow import Flow, Shapes, Unclear, dropped, new_axis, repeated, unchanged, unclear
 from graphopt.schema.spelling import UNKNOWN, neutral_attribute, neutral_inputs
 
 Flows: TypeAlias = Callable[[Shapes], Sequence[Flow]]
@@ -111,7 +111,7 @@ def broadcast(shapes: Shapes, slot: int, output: int = 0) -> Flow:
     for axis, size in enumerate(sizes):
         given = axis + extra
         if size == results[given] or (isinstance(size, int) and size > 1):
-            parts.append(kept(axis, given, sizes, results))
+            parts.append(unchanged(axis, given, sizes, results))
         elif size == 1:
             parts.append(repeated(axis, given, results))
         else:
@@ -132,7 +132,7 @@ def nothing(shapes: Shapes) -> Sequence[Flow]:
 def same(shapes: Shapes, slot: int = 0, output: int = 0, *, without: Sequence[int] = ()) -> list[Any]:  # Any: list of Part, or of its kind
     """The parts for axes that stay as and where they are."""
     sizes, results = shapes.input(slot), shapes.output(output)
-    return [kept(axis, axis, sizes, results) for axis in range(len(sizes)) if axis not in without]
+    return [unchanged(axis, axis, sizes, results) for axis in range(len(sizes)) if axis not in without]
 
 
 def branches(node: Node, slots: Sequence[int]) -> tuple[tuple[int, ...], tuple[Carried, ...]]:
@@ -161,7 +161,7 @@ def without_axes(
     given = 0
     for axis in range(len(sizes)):
         if axis not in axes:
-            parts.append(kept(axis, given, sizes, results))
+            parts.append(unchanged(axis, given, sizes, results))
             given += 1
         elif sizes[axis] == 1 and not keeps:
             parts.append(dropped(axis))

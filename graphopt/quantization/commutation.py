@@ -30,7 +30,7 @@ from graphopt.quantization.parameters import Quantization
 from graphopt.quantization.pushing import check_on_grid, pulled, pushed, quantized
 from graphopt.schema import facts
 from graphopt.schema.older import CannotSpell, constant
-from graphopt.schema.spelling import has_neutral_form, neutral_attribute, neutral_inputs, spell
+from graphopt.schema.spelling import has_neutral_form, neutral_attributes, neutral_inputs, spell
 
 _RULES: Final[dict[str, Rule]] = {**movement.RULES, **indexing.RULES, **ordering.RULES}
 _ALL_OUTPUTS: Final = frozenset({"Split"})  # whose number of outputs says what it does
@@ -92,8 +92,7 @@ def _same_operator(node: Node, operands: Mapping[int, Value], constants: Mapping
     outputs = len(node.outputs)
     while node.op not in _ALL_OUTPUTS and outputs > 1 and not is_read(node, outputs - 1):
         outputs -= 1
-    attributes = {name: neutral_attribute(node, name) for name in node.attributes}
-    return spell(node.op_type, inputs, attributes, graph, outputs=outputs)
+    return spell(node.op_type, inputs, neutral_attributes(node), graph, outputs=outputs)
 
 
 def up(node: Node, outputs: Sequence[Quantization | None]) -> Commuted | str:

@@ -100,7 +100,7 @@ class Flow:
 
 
 @final
-class Grid:
+class TracedFlow:
     """A flow with numbers: for each element of the result, which elements of the operand it may be.
 
     `places` has shape (ways, *shape of the result): places in the operand, after `flat`. Irrelevant parts are one place wide, two where a
@@ -161,7 +161,7 @@ def number(size: Size, what: str = "an axis") -> int:
     return size
 
 
-def kept(taken: int, given: int, sizes: Sequence[Size], results: Sequence[Size]) -> Part:
+def unchanged(taken: int, given: int, sizes: Sequence[Size], results: Sequence[Size]) -> Part:
     """An axis that stays as it is."""
 
     def table() -> Table:

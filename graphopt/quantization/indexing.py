@@ -22,7 +22,7 @@ from graphopt.quantization.call import (
     same,
     zero_like,
 )
-from graphopt.quantization.flow import FILLED, Flow, Part, Shapes, Unclear, chosen, joint, kept, mixed, number, unclear
+from graphopt.quantization.flow import FILLED, Flow, Part, Shapes, Unclear, chosen, joint, mixed, number, unchanged, unclear
 from graphopt.schema.spelling import neutral_inputs
 
 # ---- indices
@@ -45,8 +45,8 @@ def _gather(node: Node) -> Call:
             looked_up = mixed((axis,), gives, sizes, results)
         else:
             looked_up = chosen(axis, gives, sizes, places)
-        before = [kept(index, index, sizes, results) for index in range(axis)]
-        after = [kept(index, index + width - 1, sizes, results) for index in range(axis + 1, len(sizes))]
+        before = [unchanged(index, index, sizes, results) for index in range(axis)]
+        after = [unchanged(index, index + width - 1, sizes, results) for index in range(axis + 1, len(sizes))]
         return [Flow(0, 0, (*before, looked_up, *after))]
 
     return Call((0,), flows)
@@ -66,7 +66,7 @@ def _gather_elements(node: Node) -> Call:
 def _rows(axis: int, sizes: Sequence[Size], results: Sequence[Size]) -> Part:
     """The first places of an axis, as many as there are indices."""
     if sizes[axis] is not None and sizes[axis] == results[axis]:
-        return kept(axis, axis, sizes, results)
+        return unchanged(axis, axis, sizes, results)
     return chosen(axis, (axis,), sizes, lambda extent: np.arange(number(results[axis], f"axis {axis} of the result")))
 
 
@@ -86,7 +86,7 @@ def _scatter_elements(node: Node) -> Call:
 def _into(axis: int, updates: Sequence[Size], results: Sequence[Size]) -> Part:
     """Updates go to the first places of an axis; what lies behind them has none, and any parameters."""
     if updates[axis] is not None and updates[axis] == results[axis]:
-        return kept(axis, axis, updates, results)
+        return unchanged(axis, axis, updates, results)
 
     def places(extent: int) -> Array:
         found = np.arange(number(results[axis], f"axis {axis} of the result"))
@@ -108,8 +108,8 @@ def _gather_nd(node: Node) -> Call:
             looked_up = joint(takes, gives, sizes, lambda places: places[tuple(np.moveaxis(indices, -1, 0))])
         else:
             looked_up = mixed(takes, gives, sizes, results)
-        before = [kept(axis, axis, sizes, results) for axis in range(batch)]
-        after = [kept(axis, axis - width - batch + outer, sizes, results) for axis in range(batch + width, len(sizes))]
+        before = [unchanged(axis, axis, sizes, results) for axis in range(batch)]
+        after = [unchanged(axis, axis - width - batch + outer, sizes, results) for axis in range(batch + width, len(sizes))]
         return [Flow(0, 0, (*before, looked_up, *after))]
 
     return Call((0,), flows)
@@ -123,7 +123,7 @@ def _scatter_nd(node: Node) -> Call:
         updates, results = shapes.input(2), shapes.output(0)
         width, outer = number(shapes.input(1)[-1], "an index"), len(shapes.input(1)) - 1
         scattered = mixed(tuple(range(outer)), tuple(range(width)), updates, results)
-        tail = [kept(axis + outer, axis + width, updates, results) for axis in range(len(results) - width)]
+        tail = [unchanged(axis + outer, axis + width, updates, results) for axis in range(len(results) - width)]
         return [Flow(0, 0, tuple(same(shapes))), Flow(2, 0, (scattered, *tail))]
 
     return Call((0, 2), flows)
@@ -150,7 +150,7 @@ def _pad(node: Node) -> Call:
         parts = same(shapes, without=along)
         for index, axis in enumerate(along):
             before, after = pads[index], pads[index + len(along)]
-            parts.append(kept(axis, axis, sizes, results) if before == after == 0 else _padded(axis, sizes, before, after, mode))
+            parts.append(unchanged(axis, axis, sizes, results) if before == after == 0 else _padded(axis, sizes, before, after, mode))
         return [Flow(0, 0, tuple(parts))]
 
     return Call((0,), flows, carried=(Carried(2, value.reshape(()), is_fill=True),) if fills and value is not None else ())
@@ -201,7 +201,7 @@ def _resize(node: Node) -> Call:
         along = [axis % len(sizes) for axis in axes] if axes is not None else list(range(len(sizes)))
         stay = [axis for index, axis in enumerate(along) if is_plain and scales is not None and scales[index] == 1]
         parts = [
-            kept(axis, axis, sizes, results) if axis in stay or axis not in along
+            unchanged(axis, axis, sizes, results) if axis in stay or axis not in along
             else unclear((axis,), (axis,), f"axis {axis} is resized")
             for axis in range(len(sizes))
         ]  # fmt: skip

@@ -26,7 +26,21 @@ from graphopt.quantization.call import (
     same,
     zero_like,
 )
-from graphopt.quantization.flow import MISSING, Flow, Part, Shapes, Unclear, chosen, dropped, joint, kept, mixed, new_axis, number, unclear
+from graphopt.quantization.flow import (
+    MISSING,
+    Flow,
+    Part,
+    Shapes,
+    Unclear,
+    chosen,
+    dropped,
+    joint,
+    mixed,
+    new_axis,
+    number,
+    unchanged,
+    unclear,
+)
 from graphopt.schema import facts
 from graphopt.schema.spelling import spell
 
@@ -51,7 +65,7 @@ def _transpose(node: Node) -> Call:
     def flows(shapes: Shapes) -> Sequence[Flow]:
         sizes, results = shapes.input(0), shapes.output(0)
         perm = given if given is not None else range(len(sizes))[::-1]
-        return [Flow(0, 0, tuple(kept(axis, index, sizes, results) for index, axis in enumerate(perm)))]
+        return [Flow(0, 0, tuple(unchanged(axis, index, sizes, results) for index, axis in enumerate(perm)))]
 
     return Call((0,), flows)
 
@@ -69,22 +83,22 @@ def regrouped(sizes: Sequence[Size], results: Sequence[Size]) -> list[Part]:
     end, last = len(sizes), len(results)
     while end and last and _same(sizes[end - 1], results[last - 1]) and sizes[end - 1] != 0:
         end, last = end - 1, last - 1
-        parts.append(kept(end, last, sizes, results))
-    at, to = 0, 0
-    while at < end or to < last:
-        if at < end and to < last and _same(sizes[at], results[to]) and sizes[at] != 0:
-            parts.append(kept(at, to, sizes, results))
-            at, to = at + 1, to + 1
-        elif to < last and results[to] == 1:
-            parts.append(new_axis(to, results))
-            to += 1
-        elif at < end and sizes[at] == 1:
-            parts.append(dropped(at))
-            at += 1
+        parts.append(unchanged(end, last, sizes, results))
+    taken, given = 0, 0
+    while taken < end or given < last:
+        if taken < end and given < last and _same(sizes[taken], results[given]) and sizes[taken] != 0:
+            parts.append(unchanged(taken, given, sizes, results))
+            taken, given = taken + 1, given + 1
+        elif given < last and results[given] == 1:
+            parts.append(new_axis(given, results))
+            given += 1
+        elif taken < end and sizes[taken] == 1:
+            parts.append(dropped(taken))
+            taken += 1
         else:
-            stop, until = _group(sizes, results, at, to, end, last)
-            parts.append(_merged(tuple(range(at, stop)), tuple(range(to, until)), sizes, results))
-            at, to = stop, until
+            stop, until = _group(sizes, results, taken, given, end, last)
+            parts.append(_merged(tuple(range(taken, stop)), tuple(range(given, until)), sizes, results))
+            taken, given = stop, until
     return parts
 
 
@@ -92,13 +106,13 @@ def _same(one: Size, other: Size) -> bool:
     return one is not None and one == other
 
 
-def _group(sizes: Sequence[Size], results: Sequence[Size], at: int, to: int, end: int, last: int) -> tuple[int, int]:
+def _group(sizes: Sequence[Size], results: Sequence[Size], taken: int, given: int, end: int, last: int) -> tuple[int, int]:
     """Where the next group of axes with as many elements on both sides ends; all that is left where none is found."""
     before: int | Dim | None = 1
-    for stop in range(at + 1, end + 1):
+    for stop in range(taken + 1, end + 1):
         before = _times(before, sizes[stop - 1])
         after: int | Dim | None = 1
-        for until in range(to + 1, last + 1):
+        for until in range(given + 1, last + 1):
             after = _times(after, results[until - 1])
             if before is not None and before == after and before != 0 and (stop, until) != (end, last):
                 return stop, until
@@ -141,7 +155,7 @@ def _depth(node: Node) -> Call:
     def flows(shapes: Shapes) -> Sequence[Flow]:
         sizes = shapes.input(0)
         moved = joint((1, 2, 3), (1, 2, 3), sizes, to_space if node.op == "DepthToSpace" else to_depth)
-        return [Flow(0, 0, (kept(0, 0, sizes, shapes.output(0)), moved))]
+        return [Flow(0, 0, (unchanged(0, 0, sizes, shapes.output(0)), moved))]
 
     return Call((0,), flows)
 
@@ -246,7 +260,7 @@ def _tile(node: Node) -> Call:
         if repeats is None:
             return [Flow(0, 0, tuple(unclear((axis,), (axis,), "the repeats are not constant") for axis in range(len(sizes))))]
         parts = [
-            kept(axis, axis, sizes, results) if times == 1 else _tiled(axis, sizes, times) for axis, times in enumerate(repeats)
+            unchanged(axis, axis, sizes, results) if times == 1 else _tiled(axis, sizes, times) for axis, times in enumerate(repeats)
         ]
         return [Flow(0, 0, tuple(parts))]
 

@@ -9,7 +9,7 @@ from graphopt.ir import DType, Graph, Node, Tensor, TensorType, Value
 from graphopt.quantization.parameters import Quantization, is_dequantize, is_quantize, quantization_of
 from graphopt.schema import facts
 from graphopt.schema.older import CannotSpell, constant
-from graphopt.schema.spelling import neutral_attribute, spell
+from graphopt.schema.spelling import neutral_attribute, neutral_attributes, spell
 
 
 def plain_quantization(node: Node) -> Quantization | str:
@@ -46,17 +46,17 @@ def like(node: Node, operand: Value, by: Quantization, graph: Graph) -> Node:
 
     In no graph yet. Equal parameters are read from the same initializers. Raises CannotSpell when the opset has no such form.
     """
-    attributes: dict[str, Any] = {name: neutral_attribute(node, name) for name in node.attributes}  # Any: as many kinds as there are
+    attributes = neutral_attributes(node)
     parameters: Sequence[Value | None] = node.inputs[1:]
     if any(value is not None and value.producer is not None for value in parameters) or by != quantization_of(node):
         parameters = ()
         if is_quantize(node):
             attributes.pop("output_dtype", None)  # the zero point says it
     dtype = by.dtype if is_quantize(node) else node.output.dtype or by.scale_dtype
-    return call(node.op_type, operand, by, graph, dtype, parameters, attributes, domain=node.domain)
+    return quantization_node(node.op_type, operand, by, graph, dtype, parameters, attributes, domain=node.domain)
 
 
-def call(
+def quantization_node(
     op_type: str,
     operand: Value,
     by: Quantization,

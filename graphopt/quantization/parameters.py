@@ -18,6 +18,13 @@ Granularity: TypeAlias = Literal["tensor", "axis", "block"]
 QUANTIZE: Final = ("QuantizeLinear", "com.microsoft.QuantizeLinear")
 DEQUANTIZE: Final = ("DequantizeLinear", "com.microsoft.DequantizeLinear")
 
+# What numbers are quantized to.
+INT8_TYPES: Final = frozenset({DType.int8, DType.uint8})
+INT16_TYPES: Final = frozenset({DType.int16, DType.uint16})
+INT4_TYPES: Final = frozenset({DType.int4, DType.uint4})
+INT2_TYPES: Final = frozenset({DType.int2, DType.uint2})
+FLOAT8_TYPES: Final = frozenset({DType.float8e4m3fn, DType.float8e4m3fnuz, DType.float8e5m2, DType.float8e5m2fnuz})
+
 
 @final
 @dataclass(frozen=True, eq=False, slots=True)

@@ -12,7 +12,7 @@ from graphopt.ir import DType
 from graphopt.ir.tensor import Array
 from graphopt.quantization.arithmetic import dequantize, quantize
 from graphopt.quantization.call import Call, Carried
-from graphopt.quantization.flow import FILLED, MOST_TAGS, Flow, Grid, Shapes, Unclear
+from graphopt.quantization.flow import FILLED, MOST_TAGS, Flow, Shapes, TracedFlow, Unclear
 from graphopt.quantization.layout import FREE, Spread, Tags, fitted
 from graphopt.quantization.parameters import Quantization
 
@@ -64,19 +64,19 @@ class _Met:
 def _met(flows: Sequence[Flow], tags: Tags, inputs: Mapping[int, Quantization]) -> _Met:
     """The one tag that each element of a result has, wherever it comes from. Raises Unclear when it may have several."""
     chosen = _relevant(flows, [inputs[flow.slot] for flow in flows], at_results=False)
-    grids = [Grid(flow, relevant) for flow, relevant in zip(flows, chosen, strict=True)]
-    shape = np.broadcast_shapes(*(grid.places.shape[1:] for grid in grids))
+    traces = [TracedFlow(flow, relevant) for flow, relevant in zip(flows, chosen, strict=True)]
+    shape = np.broadcast_shapes(*(trace.places.shape[1:] for trace in traces))
     least, most = np.full(shape, len(tags.scale)), np.full(shape, FREE)
     is_filled = np.zeros(shape, bool)
-    for flow, grid in zip(flows, grids, strict=True):
-        held = grid.flat(tags.spread(inputs[flow.slot], grid.operand_shape))
-        found = np.where(grid.places < 0, FREE, held[np.maximum(grid.places, 0)]) if held.size else np.full(grid.places.shape, FREE)
+    for flow, trace in zip(flows, traces, strict=True):
+        held = trace.flat(tags.spread(inputs[flow.slot], trace.operand_shape))
+        found = np.where(trace.places < 0, FREE, held[np.maximum(trace.places, 0)]) if held.size else np.full(trace.places.shape, FREE)
         most = np.maximum(most, found.max(axis=0, initial=FREE))
         least = np.minimum(least, np.where(found == FREE, len(tags.scale), found).min(axis=0, initial=len(tags.scale)))
-        is_filled |= (grid.places == FILLED).any(axis=0)
+        is_filled |= (trace.places == FILLED).any(axis=0)
     if (least < most).any():
         raise Unclear("elements with different parameters come together in one")
-    return _Met(most, is_filled, [any(real) for real in zip(*(grid.is_real for grid in grids), strict=True)])
+    return _Met(most, is_filled, [any(real) for real in zip(*(trace.is_real for trace in traces), strict=True)])
 
 
 def _relevant(flows: Sequence[Flow], given: Sequence[Quantization], *, at_results: bool) -> list[set[int]]:
@@ -114,9 +114,9 @@ def pulled(
         if len(out_of) == 1 and out_of[0].only_relabels and met[0].block and not call.carried:
             inputs[slot] = _relabelled_back(met[0], out_of[0], shapes)
             continue
-        grids = [Grid(flow, relevant) for flow, relevant in zip(out_of, _relevant(out_of, met, at_results=True), strict=True)]
-        found = _source(grids, out_of, tags, outputs)
-        inputs[slot] = fitted(tags, Spread(found, _is_real(grids[0]), shapes.input(slot)))
+        traces = [TracedFlow(flow, relevant) for flow, relevant in zip(out_of, _relevant(out_of, met, at_results=True), strict=True)]
+        found = _source(traces, out_of, tags, outputs)
+        inputs[slot] = fitted(tags, Spread(found, _is_real(traces[0]), shapes.input(slot)))
     for held in call.carried:
         by = outputs[0]
         assert by is not None  # what carries constants has one result, which is quantized
@@ -124,10 +124,10 @@ def pulled(
             constants[held.slot] = quantized(held, by, by, len(shapes.output(0)))
             continue
         flow = next(flow for flow in flows if flow.output == 0)
-        grid = Grid(flow, set(range(len(flow.parts))) if by.block else flow.relevant(gives=() if by.axis is None else (by.axis,)))
-        shape = grid.places.shape[1:]
-        spread = _spread_real(tags, by, shape, grid.is_real)
-        ways = _of_fills(tags, by, spread, (grid.places == FILLED).any(axis=0))
+        trace = TracedFlow(flow, set(range(len(flow.parts))) if by.block else flow.relevant(gives=() if by.axis is None else (by.axis,)))
+        shape = trace.places.shape[1:]
+        spread = _spread_real(tags, by, shape, trace.is_real)
+        ways = _of_fills(tags, by, spread, (trace.places == FILLED).any(axis=0))
         constants[held.slot] = quantized(held, by, ways[0], None)
         if any((quantized(held, way, way, None) != constants[held.slot]).any() for way in ways):
             raise Unclear("what it fills with is another integer for each of several parameters")
@@ -137,23 +137,23 @@ def pulled(
     return inputs, constants
 
 
-def _source(grids: Sequence[Grid], flows: Sequence[Flow], tags: Tags, outputs: Sequence[Quantization | None]) -> Array:
+def _source(traces: Sequence[TracedFlow], flows: Sequence[Flow], tags: Tags, outputs: Sequence[Quantization | None]) -> Array:
     """The one tag that each element of an operand must have, FREE where no result has it. Raises Unclear when it would need several."""
-    shape = grids[0].operand_shape
-    if any(grid.operand_shape != shape for grid in grids):
+    shape = traces[0].operand_shape
+    if any(trace.operand_shape != shape for trace in traces):
         raise Unclear("the results have different axes in common with the operand")
     size = int(np.prod(shape, dtype=np.int64))
     least, most = np.full(size, len(tags.scale)), np.full(size, FREE)
-    for flow, grid in zip(flows, grids, strict=True):
+    for flow, trace in zip(flows, traces, strict=True):
         by = outputs[flow.output]
         assert by is not None  # the caller chose those
-        spread = np.broadcast_to(_spread_real(tags, by, grid.places.shape[1:], grid.is_real), grid.places.shape)
-        is_taken = grid.places >= 0
-        np.maximum.at(most, grid.places[is_taken], spread[is_taken])
-        np.minimum.at(least, grid.places[is_taken], spread[is_taken])
+        spread = np.broadcast_to(_spread_real(tags, by, trace.places.shape[1:], trace.is_real), trace.places.shape)
+        is_taken = trace.places >= 0
+        np.maximum.at(most, trace.places[is_taken], spread[is_taken])
+        np.minimum.at(least, trace.places[is_taken], spread[is_taken])
     if (least < most).any():
         raise Unclear("an element goes where parameters differ")
-    return grids[0].unflat(most)
+    return traces[0].unflat(most)
 
 
 def _spread_real(tags: Tags, by: Quantization, shape: tuple[int, ...], is_real: Sequence[bool]) -> Array:
@@ -163,9 +163,9 @@ def _spread_real(tags: Tags, by: Quantization, shape: tuple[int, ...], is_real: 
     return tags.spread(by, shape)
 
 
-def _is_real(grid: Grid) -> list[bool]:
-    """Along which axes of the operand something may differ: those whose size is not 1 in the grid."""
-    return [size != 1 for size in grid.operand_shape]
+def _is_real(trace: TracedFlow) -> list[bool]:
+    """Along which axes of the operand something may differ: those whose size is not 1 in the trace."""
+    return [size != 1 for size in trace.operand_shape]
 
 
 def _learn(shapes: Shapes, index: int, by: Quantization, *, result: bool) -> None:

@@ -41,6 +41,7 @@ __all__ = [
     "has_neutral_form",
     "may_lack_neutral_form",
     "neutral_attribute",
+    "neutral_attributes",
     "neutral_inputs",
     "respells_inputs",
     "spell",
@@ -98,6 +99,14 @@ def neutral_attribute(node: Node, name: str) -> Any:  # Any: as many kinds as at
     if (op, name) in RENAMED_VALUES and isinstance(found.value, str):
         return RENAMED_VALUES[op, name][1].get(found.value, found.value)
     return found.value
+
+
+def neutral_attributes(node: Node, *only: str) -> dict[str, Any]:  # Any: as many kinds as attributes have
+    """The attributes that a node has, or `only` those of these names that it has, as `neutral_attribute` says what each means.
+
+    What `spell` takes to write the node anew, in the same graph or at another opset: attributes that are absent stay absent.
+    """
+    return {name: neutral_attribute(node, name) for name in only or node.attributes if name in node.attributes}
 
 
 def has_neutral_form(node: Node) -> bool:

@@ -34,7 +34,7 @@ from tests.passes.models import Told
 FOLDER = Path(__file__).parent
 FILES = sorted(FOLDER.rglob("*.onnxtxt"))
 PARTING = re.compile(r"^# -----$", re.MULTILINE)
-WHY = re.compile(r"^\s*# WHY ([\w-]+): (.*)$", re.MULTILINE)
+WHY = re.compile(r"^\s*# WHY ([\w-]+(?:\{[^}]*\})?): (.*)$", re.MULTILINE)
 RUN = re.compile(r"^# RUN: onnx-opt %s (.*) \| filecheck %s$", re.MULTILINE)
 
 

@@ -112,3 +112,16 @@ def test_weights_only_when_asked() -> None:
     held = [None if value is None or value.const is None else value.const.numpy().tolist() for value in node.inputs]
     assert held == [[[129, 130], [131, 0]], 0.5, 128]
     assert ops(made.graph) == ["DequantizeLinear", "MatMul"]
+
+
+def test_there_and_back_keeps_names() -> None:
+    text = f"{HEAD} {TWO.replace('int8 z = {3}', 'int8 z = {0}')}"
+    made = parse(text)
+    untouched = {value.name: value.dtype for value in made.graph.initializers.values()}
+    assert run(made, ConvertInt8ToUint8(), ConvertUint8ToInt8()) == 4
+    assert {name: made.graph.initializers[name].dtype for name in untouched} == untouched
+    assert [node.output.name for node in made.graph] == [node.output.name for node in parse(text).graph]
+    one = parse(f"{HEAD} (float[4] x) => (float[4] y) <float s = {{0.5}}, int8 z = {{0}}, float t = {{0.5}}> {{ "
+                "q = QuantizeLinear(x, s, z) y = DequantizeLinear(q, t, z) }")  # fmt: skip
+    run(one, ConvertInt8ToUint8(), ConvertUint8ToInt8())
+    assert list(one.graph.initializers) == ["s", "z", "t"]

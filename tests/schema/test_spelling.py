@@ -13,7 +13,15 @@ from onnx.reference import ReferenceEvaluator
 from graphopt.infer.protos import to_node_proto
 from graphopt.ir import Attribute, AttributeKind, DType, Editor, Function, Graph, Model, Node, Tensor, TensorType, Value
 from graphopt.schema import facts, versions
-from graphopt.schema.spelling import UNKNOWN, CannotSpell, has_neutral_form, neutral_attribute, neutral_inputs, spell
+from graphopt.schema.spelling import (
+    UNKNOWN,
+    CannotSpell,
+    has_neutral_form,
+    neutral_attribute,
+    neutral_attributes,
+    neutral_inputs,
+    spell,
+)
 from graphopt.schema.traits import REDUCTIONS
 
 NEWEST = facts.newest_opset()
@@ -298,6 +306,12 @@ def that_is_read(name: str) -> Value:
 )
 def test_what_the_newest_spelling_cannot_say_matches_nothing(node: Node, opset: int) -> None:
     assert not has_neutral_form(placed(node, graph_at(opset)))
+
+
+def test_attributes_that_are_there() -> None:
+    node = placed(Node("Gemm", (tensor(), tensor()), 1, {"alpha": Attribute.of(2.0), "transB": Attribute.of(1)}), graph_at(17))
+    assert neutral_attributes(node) == {"alpha": 2.0, "transB": 1}
+    assert neutral_attributes(node, "transA", "transB") == {"transB": 1}
 
 
 def test_references_are_unknown() -> None:
