@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, final
+from typing import Any, TypeAlias, TypeVar, final
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from graphopt.passes.deferred import LARGE, Transposed
 from graphopt.patterns.noop import numbers
 from graphopt.schema.spelling import neutral_attribute, neutral_inputs
 
+T = TypeVar("T")
 Perm: TypeAlias = tuple[int, ...]
 Orders: TypeAlias = "tuple[Perm | None, ...]"
 
@@ -51,8 +52,8 @@ def moves_units_only(perm: Perm, shape: Shape | None) -> bool:
     return True
 
 
-def permuted(shape: Shape, perm: Perm) -> Shape:
-    """The shape of what is stored."""
+def permuted(shape: tuple[T, ...], perm: Perm) -> tuple[T, ...]:
+    """The shape of what is stored, or another thing that there is of each axis."""
     return tuple(shape[axis] for axis in perm)
 
 

@@ -248,7 +248,7 @@ def _pad(node: Node, perm: Perm, slot: int | None) -> Passage | None:
     pads = integers(inputs[1])
     if pads is None or len(pads) != 2 * rank:
         return None
-    return with_constants(passed, {1: vector([*permuted(pads[:rank], perm), *permuted(pads[rank:], perm)], inputs[1])})  # type: ignore[list-item]  # numbers
+    return with_constants(passed, {1: vector([*permuted(pads[:rank], perm), *permuted(pads[rank:], perm)], inputs[1])})
 
 
 def _repeated(node: Node, perm: Perm, slot: int | None) -> Passage | None:

@@ -300,10 +300,9 @@ def perm_of(node: Node) -> Perm | None:
     found = node.attributes.get("perm")
     if found is None:
         return tuple(reversed(range(value.rank)))
-    perm = found.value
-    if not isinstance(perm, tuple) or sorted(perm) != list(range(value.rank)):  # type: ignore[type-var]  # integers
-        return None
-    return perm  # type: ignore[return-value]  # an attribute of integers
+    held = found.value
+    perm = tuple(axis for axis in held if isinstance(axis, int)) if isinstance(held, tuple) else None
+    return perm if perm is not None and sorted(perm) == list(range(value.rank)) else None
 
 
 def _position(node: Node) -> int:

@@ -115,5 +115,5 @@ def inner_bound(bound: Value | None, instead: Value | None, outer: Range) -> Val
 
 def size(bound: Value) -> float:
     """A bound as a number; of integers of 64 bits nothing is lost that could change their order."""
-    held = bound.const
-    return np.nan if held is None else held.item()  # type: ignore[return-value]  # one element of a type of numbers
+    number = np.nan if bound.const is None else bound.const.item()
+    return number if isinstance(number, (int, float)) else np.nan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
@@ -215,7 +215,10 @@ class Registry:
             return {}
         entry = Entry("", plugin.other_names, plugin.name)
         try:
-            return read_table(entry.load())  # type: ignore[arg-type]  # what is no table raises here
+            table = entry.load()
+            if not isinstance(table, Mapping):
+                raise TypeError(f"it is {table!r}, no table of names")
+            return read_table(table)
         except Exception as error:  # whatever a stranger's module raises while it is imported
             self._fail(f"the names of other tools are left out: {entry} cannot be loaded: {_reason(error)}")
             return {}

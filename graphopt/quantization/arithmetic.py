@@ -5,7 +5,7 @@ The quotient is taken and rounded in float32, half to even; the zero point is ad
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -16,13 +16,7 @@ from graphopt.quantization.parameters import FLOAT8_TYPES, Quantization
 
 def limits(dtype: DType) -> tuple[float, float]:
     """The least and the greatest number of a quantized type."""
-    import ml_dtypes
-
-    if dtype.is_integer:
-        bits = dtype.bits
-        return (0.0, 2.0**bits - 1) if dtype.name.startswith("u") else (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1)
-    found: Any = ml_dtypes.finfo(dtype.numpy)  # type: ignore[no-untyped-call]  # ml_dtypes leaves it untyped
-    return float(found.min), float(found.max)
+    return float(dtype.info.min), float(dtype.info.max)
 
 
 def quantize(x: Array, by: Quantization) -> Array:

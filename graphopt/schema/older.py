@@ -206,7 +206,7 @@ def _lower_axes(op: str, opset: int, inputs: Inputs, attributes: Attributes, out
         return
     if any(isinstance(axis, int) and axis < 0 for axis in axes.value):
         rank = _rank(op, inputs) + (len(axes.value) if op == "Unsqueeze" else 0)
-        attributes["axes"] = tuple(axis % rank for axis in axes.value)  # type: ignore[operator]  # a vector of integers
+        attributes["axes"] = tuple(axis % rank for axis in axes.value if isinstance(axis, int))
 
 
 def _rank(op: str, inputs: Inputs) -> int:

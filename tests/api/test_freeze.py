@@ -12,7 +12,7 @@ import pytest
 from onnx import ModelProto, TypeProto
 
 import graphopt
-from graphopt.errors import SpecError
+from graphopt.errors import InternalError, SpecError
 from graphopt.infer.freeze import Wishes, freeze_dimensions
 from graphopt.infer.model import infer_model
 from graphopt.io import load, to_proto
@@ -208,7 +208,7 @@ def test_the_report_names_them(tmp_path: Path) -> None:
 
 def test_a_broken_pass_is_reported_with_the_wishes(tmp_path: Path) -> None:
     job = Job(write(tmp_path, DYNAMIC), Pipeline(), installed(), wishes=Wishes({"batch": 3}, {"mask": (None, 4)}))
-    error = job._with_advice(SystemError("x"), "fuse-gemm")  # type: ignore[arg-type]  # any error shows it
+    error = job._with_advice(InternalError("x"), "fuse-gemm")
     assert " --freeze=batch=3 '--set-input-shape=mask=?,4'" in str(error)
 
 

@@ -94,8 +94,8 @@ def test_a_model_is_changed_in_place_and_returned(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["path", "message", "model"])
 def test_with_output_the_result_is_written_and_its_path_returned(tmp_path: Path, kind: str) -> None:
     path = write(tmp_path)
-    source = {"path": path, "message": model(), "model": graphopt.load(path)}[kind]
-    output = graphopt.optimize(source, output=tmp_path / "out.onnx")  # type: ignore[call-overload]  # one of three kinds
+    sources: dict[str, Path | onnx.ModelProto | graphopt.Model] = {"path": path, "message": model(), "model": graphopt.load(path)}
+    output = graphopt.optimize(sources[kind], output=tmp_path / "out.onnx")
     assert output == tmp_path / "out.onnx"
     assert operators(onnx.load(output)) == ["Add", "Relu"]
 

@@ -28,7 +28,7 @@ from graphopt.verify.selfcheck.near_misses import near_misses
 from graphopt.verify.selfcheck.planning import DTYPES, EFFORTS, RUNNABLE, Effort, opsets, plans
 from graphopt.verify.selfcheck.report import RuleReport, Tally, text_of
 from graphopt.verify.selfcheck.shrinking import shrink
-from graphopt.verify.selfcheck.structure import Structure, structures
+from graphopt.verify.selfcheck.structure import Structure, Symbol, structures
 
 FAILURES = 3  # counter-examples, each of another kind, after which a rule is known to be wrong
 
@@ -175,14 +175,13 @@ class _Check:
         """What the pattern asks for, each as something to break."""
         found: dict[tuple[str, str], None] = {}
         for site in structure.sites:
-            for operand in site.operands:
-                for leaf in getattr(operand, "conditions", ()):
+            for operand in (each for each in site.operands if isinstance(each, Symbol)):
+                for leaf in operand.conditions:
                     asked = {
                         "dtype": leaf.dtype, "rank": leaf.rank, "shape": leaf.shape, "into": leaf.into, "constant": leaf.constant or None,
                         "equals": leaf.equals, "where": leaf.where or leaf.where_array,
                     }  # fmt: skip
-                    part: str = operand.name  # type: ignore[union-attr]  # only leaves ask something
-                    found |= {(part, name): None for name, condition in asked.items() if condition is not None}
+                    found |= {(operand.name, name): None for name, condition in asked.items() if condition is not None}
             for name, value in site.call.attributes:
                 if not isinstance(value, AttributePattern) or value.where is not None:
                     found[site.call.op, name] = None

@@ -274,7 +274,8 @@ class Draw:
         stem = symbol.name.partition(".")[0]
         if stem == symbol.name or self.chance.random() < 0.2:
             return None
-        return next((value.shape for other, value in self.leaves.values.items() if other.name.startswith(f"{stem}.")), None)  # type: ignore[return-value]  # drawn shapes are numbers
+        shape = next((value.shape for other, value in self.leaves.values.items() if other.name.startswith(f"{stem}.")), None)
+        return None if shape is None else tuple(size for size in shape if isinstance(size, int))
 
     def dtype(self, slot: int, symbol: Symbol, wanted: DType | None) -> DType:
         """The element type of an operand still to be drawn: as its type variable is bound, else as the drawing prefers."""
