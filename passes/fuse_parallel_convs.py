@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from graphopt.ir import Graph, Node, Value
 from graphopt.match.rule import Exactness
-from graphopt.passes.parallel_products import Branch, Joint, Unfit, grouped, is_vector, join, weights_of
+from graphopt.passes.parallel_products import Branch, Joint, branches, grouped, is_vector, join, weights_of
 from graphopt.pipeline.base import Context, Pass
-from graphopt.schema import facts
-from graphopt.schema.spelling import UNKNOWN, has_neutral_form, neutral_attribute
+from graphopt.schema.spelling import UNKNOWN, neutral_attribute
 
 HOW: Final = ("auto_pad", "dilations", "group", "pads", "strides")
 
@@ -32,18 +30,9 @@ class FuseParallelConvs(Pass):
     def run(self, graph: Graph, context: Context) -> int:
         """Fuse in this graph and the graphs inside it; linear in the Convs."""
         changes = 0
-        for group in grouped(self.name, branches(context.editor.calls(graph, ("Conv",))), context):
+        for group in grouped(self.name, branches(context.editor.calls(graph, ("Conv",)), branch_of), context):
             changes += join(self.name, group, Joint("Conv", dict(group[0].product.attributes), 0, 1), context)
         return changes
-
-
-def branches(nodes: list[Node]) -> Iterator[Branch | Unfit]:
-    """The convolutions of what is not constant."""
-    for node in nodes:
-        x = None if facts.is_function_call(node) or not has_neutral_form(node) else node.inputs[0]
-        if x is not None and x.const is None:
-            found = branch_of(node, x)
-            yield Unfit(node, found) if isinstance(found, str) else found
 
 
 def branch_of(node: Node, x: Value) -> Branch | str:

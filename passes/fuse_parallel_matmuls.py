@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 from graphopt.ir import Graph, Node, Tensor, Value
 from graphopt.match.rule import Exactness
-from graphopt.passes.parallel_products import Branch, Joint, Unfit, grouped, is_vector, join, weights_of
+from graphopt.passes.parallel_products import Branch, Joint, branches, grouped, is_vector, join, weights_of
 from graphopt.pipeline.base import Context, Pass
 from graphopt.schema import facts
-from graphopt.schema.spelling import UNKNOWN, has_neutral_form, neutral_attribute
+from graphopt.schema.spelling import UNKNOWN, neutral_attribute
 
 
 @dataclass(frozen=True)
@@ -31,22 +30,13 @@ class FuseParallelMatmuls(Pass):
     def run(self, graph: Graph, context: Context) -> int:
         """Fuse in this graph and the graphs inside it; linear in the MatMuls and Gemms."""
         changes = 0
-        for group in grouped(self.name, branches(context.editor.calls(graph, ("MatMul", "Gemm"))), context):
+        for group in grouped(self.name, branches(context.editor.calls(graph, ("MatMul", "Gemm")), branch_of), context):
             first = group[0].product
             rank = first.inputs[0].rank if first.inputs[0] is not None else None
             assert rank is not None  # a branch's is known
             turned = first.op == "Gemm" and bool(neutral_attribute(first, "transB"))
             changes += join(self.name, group, Joint(first.op_type, dict(first.attributes), 0 if turned else 1, rank - 1), context)
         return changes
-
-
-def branches(nodes: list[Node]) -> Iterator[Branch | Unfit]:
-    """The products of what is not constant."""
-    for node in nodes:
-        x = None if facts.is_function_call(node) or not has_neutral_form(node) else node.inputs[0]
-        if x is not None and x.const is None:
-            found = branch_of(node, x)
-            yield Unfit(node, found) if isinstance(found, str) else found
 
 
 def branch_of(node: Node, x: Value) -> Branch | str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +16,7 @@ from graphopt.patterns.normalization import MOST_COPIED
 from graphopt.pipeline.base import Context
 from graphopt.schema import facts
 from graphopt.schema.older import CannotSpell, constant
-from graphopt.schema.spelling import spell
+from graphopt.schema.spelling import has_neutral_form, spell
 
 OTHERS: Final = "the other products of the same value have other attributes, sizes or element types"
 
@@ -74,6 +74,15 @@ def is_vector(bias: Value | None, count: int, dtype: DType, most: int) -> bool:
     return (
         held is not None and held.dtype == dtype and 0 < len(held.shape) <= most and held.shape == (1,) * (len(held.shape) - 1) + (count,)
     )
+
+
+def branches(nodes: Iterable[Node], branch_of: Callable[[Node, Value], Branch | str]) -> Iterator[Branch | Unfit]:
+    """The products of what is not constant; `branch_of` says what one multiplies by and adds, or why it is computed by itself."""
+    for node in nodes:
+        x = None if facts.is_function_call(node) or not has_neutral_form(node) else node.inputs[0]
+        if x is not None and x.const is None:
+            found = branch_of(node, x)
+            yield Unfit(node, found) if isinstance(found, str) else found
 
 
 def grouped(name: str, branches: Iterable[Branch | Unfit], context: Context) -> list[list[Branch]]:
