@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, TypeVar, final
 
 from graphopt.errors import SpecError, nearest
 from graphopt.pipeline.base import Level, Pass, RulePass
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from graphopt.match.rule import Rule
     from graphopt.pipeline.target import Target
 
+T = TypeVar("T")
 OURS = "graphopt"  # the plug-in whose passes come first in each level
 NAME = re.compile(r"(?!fixpoint$|level\d+$)[a-z][a-z0-9]*(-[a-z0-9]+)*")
 OPERATOR = re.compile(r"\S+\.[^\s.]+")
@@ -142,19 +143,17 @@ class Registry:
         """The class of a pass, loaded; None when there is none of this name or it cannot be loaded (then `failures` says so)."""
         if name not in self._classes:
             entry = self.passes.get(name)
-            self._classes[name] = None if entry is None else self._load_pass(entry)
+            self._classes[name] = None if entry is None else self._loaded("pass", entry, _as_pass)
         return self._classes[name]
 
-    def _load_pass(self, entry: Entry) -> type[Pass] | None:
+    def _loaded(self, what: str, entry: Entry, read: Callable[[object], T]) -> T | None:
+        """What an entry names, as `read` takes it; None when it cannot be loaded or is something else: then `failures` says so."""
         try:
-            found = entry.load()
-            if not (isinstance(found, type) and issubclass(found, Pass)):
-                raise TypeError(f"it is {found!r}, not a subclass of Pass")
-            if found.name != entry.name:
-                raise TypeError(f"it calls itself {found.name!r}")
-            options_of(found)
+            found = read(entry.load())
+            if (called := getattr(found, "name", None)) != entry.name:
+                raise TypeError(f"it calls itself {called!r}")
         except Exception as error:  # whatever a stranger's module raises while it is imported
-            self._fail(f"the pass {entry.name!r} is left out: {entry} cannot be loaded: {_reason(error)}")
+            self._fail(f"the {what} {entry.name!r} is left out: {entry} cannot be loaded: {_reason(error)}")
             return None
         return found
 
@@ -173,22 +172,8 @@ class Registry:
         """A target, loaded; None when there is none of this name or it cannot be loaded (then `failures` says so)."""
         if name not in self._targets:
             entry = self.targets.get(name)
-            self._targets[name] = None if entry is None else self._load_target(entry)
+            self._targets[name] = None if entry is None else self._loaded("target", entry, _as_target)
         return self._targets[name]
-
-    def _load_target(self, entry: Entry) -> Target | None:
-        from graphopt.pipeline.target import Target
-
-        try:
-            found = entry.load()
-            if not isinstance(found, Target):
-                raise TypeError(f"it is {found!r}, not a Target")
-            if found.name != entry.name:
-                raise TypeError(f"it calls itself {found.name!r}")
-        except Exception as error:  # whatever a stranger's module raises while it is imported
-            self._fail(f"the target {entry.name!r} is left out: {entry} cannot be loaded: {_reason(error)}")
-            return None
-        return found
 
     def target_named(self, name: str) -> Target:
         """A target. Raises SpecError with the near name when there is none, or with the reason why it cannot be loaded."""
@@ -292,22 +277,9 @@ class Registry:
                 for rule in getattr(self.find(name), "rules", ()):
                     self._add_rule(KnownRule(rule, self.passes[name].owner, (name,)))
             for entry in self.single_rules.values():
-                self._load_rule(entry)
+                if (found := self._loaded("rule", entry, _as_rule)) is not None:
+                    self._add_rule(KnownRule(found, entry.owner))
         return self._rules
-
-    def _load_rule(self, entry: Entry) -> None:
-        from graphopt.match.rule import Rule
-
-        try:
-            found = entry.load()
-            if not isinstance(found, Rule):
-                raise TypeError(f"it is {found!r}, not a rule")
-            if found.name != entry.name:
-                raise TypeError(f"it calls itself {found.name!r}")
-        except Exception as error:  # whatever a stranger's module raises while it is imported
-            self._fail(f"the rule {entry.name!r} is left out: {entry} cannot be loaded: {_reason(error)}")
-        else:
-            self._add_rule(KnownRule(found, entry.owner))
 
     def _add_rule(self, new: KnownRule) -> None:
         known = (self._rules or {}).get(new.rule.name)
@@ -329,6 +301,29 @@ class Registry:
         """A pass of one rule, for a name that is a rule's and no pass's; None when there is no such rule."""
         known = self.rules().get(name)
         return None if known is None else RulePass.of(name, known.rule)
+
+
+def _as_pass(found: object) -> type[Pass]:
+    if not (isinstance(found, type) and issubclass(found, Pass)):
+        raise TypeError(f"it is {found!r}, not a subclass of Pass")
+    options_of(found)
+    return found
+
+
+def _as_rule(found: object) -> Rule:
+    from graphopt.match.rule import Rule
+
+    if not isinstance(found, Rule):
+        raise TypeError(f"it is {found!r}, not a rule")
+    return found
+
+
+def _as_target(found: object) -> Target:
+    from graphopt.pipeline.target import Target
+
+    if not isinstance(found, Target):
+        raise TypeError(f"it is {found!r}, not a Target")
+    return found
 
 
 @cache
