@@ -29,3 +29,12 @@ def test_one_step(text: str, exactness: Exactness, found: list[int], is_allowed:
     expected: dict[str, Array] = {"y": np.asarray([7, 255], np.uint8)}
     actual: dict[str, Array] = {"y": np.asarray(found, np.uint8)}
     assert (difference(expected, actual, {}, onnx.parser.parse_model(text), exactness) is None) == is_allowed
+
+
+def test_one_step_everywhere_is_no_rounding() -> None:
+    model = onnx.parser.parse_model(QUANTIZED.replace("[2]", "[100]"))
+    values = np.arange(100, dtype=np.uint8)
+    for count, is_allowed in ((50, True), (51, False), (100, False)):
+        expected: dict[str, Array] = {"y": values}
+        actual: dict[str, Array] = {"y": np.concatenate([values[:count] + 1, values[count:]]).astype(np.uint8)}
+        assert (difference(expected, actual, {}, model, "rounding") is None) == is_allowed
