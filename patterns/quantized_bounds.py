@@ -103,8 +103,8 @@ def quantize_clip_to_clip(m: Match, q: Node, bound: Node, x: Value, low: Value |
     least, most = limits(by.dtype)
     if moves_inside(low, x, by, least) is None and moves_inside(high, x, by, most) is None:
         return m.no("saturation does what the Clip does")
-    for held in (low, high):
-        if held is None and moves_inside(None, x, by, least if held is low else most) is not None:
+    for held, limit in ((low, least), (high, most)):
+        if held is None and moves_inside(None, x, by, limit) is not None:
             return m.no("an absent bound stands for the greatest number of {}, which is not saturated", x.dtype)
     if low is not None and high is not None and not number(low) <= number(high):
         return m.no("{} is not below {}", low, high)

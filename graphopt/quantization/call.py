@@ -10,7 +10,7 @@ import numpy as np
 
 from graphopt.ir import Graph, Node, Tensor, Value
 from graphopt.ir.tensor import Array
-from graphopt.quantization.flow import Flow, Shapes, Unclear, dropped, new_axis, repeated, unchanged, unclear
+from graphopt.quantization.flow import Flow, Part, Shapes, Unclear, dropped, new_axis, repeated, unchanged, unclear
 from graphopt.schema.spelling import UNKNOWN, neutral_attribute, neutral_inputs
 
 Flows: TypeAlias = Callable[[Shapes], Sequence[Flow]]
@@ -129,7 +129,7 @@ def nothing(shapes: Shapes) -> Sequence[Flow]:
     return NOTHING
 
 
-def same(shapes: Shapes, slot: int = 0, output: int = 0, *, without: Sequence[int] = ()) -> list[Any]:  # Any: list of Part, or of its kind
+def same(shapes: Shapes, slot: int = 0, output: int = 0, *, without: Sequence[int] = ()) -> list[Part]:
     """The parts for axes that stay as and where they are."""
     sizes, results = shapes.input(slot), shapes.output(output)
     return [unchanged(axis, axis, sizes, results) for axis in range(len(sizes)) if axis not in without]
@@ -152,12 +152,10 @@ def zero_like(node: Node, slot: int = 0) -> Array:
     return np.zeros((), found.dtype.numpy)
 
 
-def without_axes(
-    shapes: Shapes, axes: Sequence[int], *, keeps: bool, mix: Callable[[Sequence[int], Sequence[int]], Any]
-) -> Flow:  # Any: a Part
+def without_axes(shapes: Shapes, axes: Sequence[int], *, keeps: bool, mix: Callable[[Sequence[int], Sequence[int]], Part]) -> Flow:
     """All axes stay but some, whose elements come together in one."""
     sizes, results = shapes.input(0), shapes.output(0)
-    parts: list[Any] = []
+    parts: list[Part] = []
     given = 0
     for axis in range(len(sizes)):
         if axis not in axes:

@@ -111,8 +111,7 @@ def _check_windows(node: Node) -> None:
     steps, dilations = attribute(node, "strides") or (1,) * count, attribute(node, "dilations") or (1,) * count
     pads = attribute(node, "pads") or (0,) * (2 * count)
     if attribute(node, "auto_pad") in ("SAME_UPPER", "SAME_LOWER"):
-        pads = tuple((width - 1) * dilation for width, dilation in zip(kernel, dilations, strict=True)) * 2  # no less than it really pads
-        pads = tuple(min(pad, kernel[index % count] - 1) for index, pad in enumerate(pads))
+        pads = tuple(width - 1 for width in kernel) * 2  # it may pad wherever a window is wider than 1
     for index in range(count):
         before, after, dilation = pads[index], pads[index + count], dilations[index]
         reach = (kernel[index] - 1) * dilation + 1

@@ -34,7 +34,11 @@ class Edge:
 
     def unread_by(self, step: Step) -> None:
         """A step reads it in one place less."""
-        if not self.is_const:
+        if self.is_const:
+            return
+        if self.readers[-1] is step:
+            self.readers.pop()  # so that who goes through the readers from the end is not quadratic in them
+        else:
             self.readers.remove(step)
 
     @property
