@@ -11,4 +11,6 @@ def packages() -> list[str]:
     return sorted(FOLDERS.keys() | inside)
 
 
-setup(packages=packages(), package_dir=FOLDERS, package_data={"graphopt": ["py.typed"]}, include_package_data=False)
+DATA = {"graphopt": ["py.typed"], "graphopt.observe.page": ["assets/*", "assets/vendor/*"]}
+
+setup(packages=packages(), package_dir=FOLDERS, package_data=DATA, include_package_data=False)

@@ -46,12 +46,12 @@ def loop(node: Node) -> Types:
             start = node.inputs[index + 2]
             types.append(join(None if start is None else start.type, value.type))
         else:
-            types.append(_stacked(value.type, 0, _rounds(node, inside)))
+            types.append(_stacked(value.type, 0, rounds(node, inside)))
     return tuple(types)
 
 
-def _rounds(node: Node, inside: Graph) -> Size:
-    """How often a loop runs: as often as it is told, when nothing ends it early."""
+def rounds(node: Node, inside: Graph) -> Size:
+    """How often a Loop runs: as often as it is told, when nothing ends it early; None when that is not known."""
     count, goes_on = node.input(0), node.input(1)
     begins = (1,) if goes_on is None else elements(goes_on)
     if begins == (0,):
@@ -59,8 +59,8 @@ def _rounds(node: Node, inside: Graph) -> Size:
     told = elements(count)
     if begins != (1,) or told is None or len(told) != 1 or not _never_stops(inside):
         return None
-    rounds = told[0]
-    return rounds if is_size(rounds) else maximum(rounds, 0)
+    wanted = told[0]
+    return wanted if is_size(wanted) else maximum(wanted, 0)
 
 
 def _never_stops(inside: Graph) -> bool:
@@ -88,11 +88,12 @@ def scan(node: Node) -> Types:
             types.append(join(None if start is None else start.type, value.type))
         else:
             axis = 0 if axes is None else axes.value[index - states] if isinstance(axes.value, tuple) else None
-            types.append(_stacked(value.type, axis if isinstance(axis, int) else None, _scanned_length(node, states)))
+            types.append(_stacked(value.type, axis if isinstance(axis, int) else None, scanned_length(node, states)))
     return tuple(types)
 
 
-def _scanned_length(node: Node, states: int) -> Size:
+def scanned_length(node: Node, states: int) -> Size:
+    """How often a Scan since opset 9 runs: the length of what it scans, after so many states."""
     axes = node.attributes.get("scan_input_axes")
     for index, value in enumerate(node.inputs[states:]):
         axis = 0 if axes is None else axes.value[index] if isinstance(axes.value, tuple) else None

@@ -49,17 +49,8 @@ def einsum(node: Node) -> Types:
     types = [tensor(value) for value in node.inputs]
     if any(type.shape is None for type in types):
         return one(types[0].dtype, None)
+    sizes = einsum_sizes(node)
     given, arrow, wanted = text(node, "equation").replace(" ", "").partition("->")
-    terms = given.split(",")
-    if len(terms) != len(types):
-        raise NotKnown
-    sizes: dict[str, Shape] = {}  # of a letter, and of "..."
-    for term, type in zip(terms, types, strict=True):
-        for letter, part in _lettered(term, type.shape or ()):
-            both = broadcast(sizes.get(letter, ()), part)
-            if both is None:
-                raise NotKnown
-            sizes[letter] = both
     if not arrow:
         letters = given.replace(",", "").replace("...", "")
         wanted = ("..." if "..." in sizes else "") + "".join(sorted(letter for letter in set(letters) if letters.count(letter) == 1))
@@ -67,6 +58,24 @@ def einsum(node: Node) -> Types:
     for letter in _letters(wanted):
         result += sizes.get(letter, ()) if letter == "..." else sizes[letter]
     return one(types[0].dtype, result)
+
+
+def einsum_sizes(node: Node) -> dict[str, Shape]:
+    """The size of each letter of an Einsum, and the sizes of "...". Raises NotKnown, TooHard."""
+    shapes = [tensor(value).shape for value in node.inputs]
+    terms = text(node, "equation").replace(" ", "").partition("->")[0].split(",")
+    if len(terms) != len(shapes):
+        raise NotKnown
+    sizes: dict[str, Shape] = {}
+    for term, shape in zip(terms, shapes, strict=True):
+        if shape is None:
+            raise NotKnown
+        for letter, part in _lettered(term, shape):
+            both = broadcast(sizes.get(letter, ()), part)
+            if both is None:
+                raise NotKnown
+            sizes[letter] = both
+    return sizes
 
 
 def _letters(term: str) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol, TypeAlias
 
 from graphopt.infer import control
@@ -58,6 +60,37 @@ def _infer(model: Model, walk: _Walk) -> None:
     walk.finish()
     if len(model.positive) > known and not model.doubted.isdisjoint(model.positive):  # learned only after it was asked for
         _infer(model, _Walk(None, again=True))
+
+
+@contextmanager
+def as_called(node: Node, function: Function) -> Iterator[None]:
+    """Let the values inside a local function be what they are for one call of it; afterwards they are again what they are for all callers.
+
+    Types must have been inferred.
+    """
+    values = [value for each in _reached(function) for graph in each.graph.walk() for value in _values(graph)]
+    before = [(value.type, value.contents) for value in values]
+    walk = _Walk(None, again=True)
+    try:
+        walk.enter(node, function)
+        walk.graph(function.graph)
+        yield
+    finally:
+        for value, (type, held) in zip(values, before, strict=True):
+            value.type, value.contents = type, held
+
+
+def _reached(function: Function) -> list[Function]:
+    """A function and those that it calls, directly or not."""
+    found, left = {function: None}, [function]
+    while left:
+        for graph in left.pop().graph.walk():
+            for node in graph:
+                called = facts.function_of(node)
+                if called is not None and called not in found:
+                    found[called] = None
+                    left.append(called)
+    return list(found)
 
 
 Contents: TypeAlias = "tuple[Elements | None, ...]"
@@ -226,9 +259,7 @@ class _Walk:
         key = (function, given)
         if key not in self.calls:
             self.active.append(function)
-            self._remember(function.graph)
-            for index, value in enumerate(function.graph.inputs):
-                value.type, value.contents = (given[index] if index < len(given) else None) or (None, None)
+            self.enter(node, function)
             self.graph(function.graph)
             outputs = function.graph.outputs
             self.calls[key] = tuple(value.type for value in outputs), tuple(map(elements, outputs))
@@ -236,6 +267,13 @@ class _Walk:
             self.active.pop()
         types, contents = self.calls[key]
         return fitting(types, len(nothing)), (*contents[: len(nothing)], *nothing[len(contents) :])
+
+    def enter(self, node: Node, function: Function) -> None:
+        """Give the inputs of a function what a caller passes."""
+        self._remember(function.graph)
+        for index, value in enumerate(function.graph.inputs):
+            given = node.input(index)
+            value.type, value.contents = (None, None) if given is None else (given.type, elements(given))
 
     def _agree(self, function: Function) -> None:
         """Join what the values inside are and hold for this caller with what they did for the others."""

@@ -154,14 +154,14 @@ def _attribute_key(attribute: Attribute) -> object:
 
 def refusal(node: Node) -> str:
     """Why onnx says that a node is wrong, in one line; nothing when it does not, or does not know its operator."""
-    from onnx import shape_inference
+    from onnx import checker, shape_inference
 
     opset = node.opset
     if opset is None or facts.of_node(node) is None or not _is_onnx(node):
         return ""
     try:
         _asked(node, opset)
-    except shape_inference.InferenceError as error:
+    except (shape_inference.InferenceError, checker.ValidationError) as error:
         return str(error).partition("\n")[0].strip()
     except (NotKnown, *_ONNX_CANNOT):
         return ""

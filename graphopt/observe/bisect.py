@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeVar, final
 
@@ -17,14 +18,23 @@ Result = TypeVar("Result")
 class Bisect(Observer):
     """Lets the first `limit` rewrites (or runs of a pass on a graph) through; None lets all through and counts them.
 
-    `last` says what the last one was that it let through.
+    `made` lists what it let through, in order; `last` is the last of them.
     """
 
     def __init__(self, limit: int | None = None, unit: Literal["rewrite", "pass"] = "rewrite") -> None:
         self.limit, self.unit = limit, unit
-        self.count = 0
-        self.last: Culprit | None = None
+        self.made: list[Culprit] = []
         self._pass = ""
+
+    @property
+    def count(self) -> int:
+        """How many it let through."""
+        return len(self.made)
+
+    @property
+    def last(self) -> Culprit | None:
+        """The last one that it let through."""
+        return self.made[-1] if self.made else None
 
     def may_run(self, name: str, graph: Graph) -> bool:
         if self.unit == "rewrite":
@@ -44,8 +54,41 @@ class Bisect(Observer):
     def _next(self, candidate: Culprit) -> bool:
         if self.limit is not None and self.count >= self.limit:
             return False
-        self.count += 1
-        self.last = candidate
+        self.made.append(candidate)
+        return True
+
+
+@final
+class Chosen(Observer):
+    """Lets only the chosen rewrites (or runs of passes) through, each as often as it was chosen; `made` lists those that came.
+
+    Numbers mean nothing here, since leaving one out renumbers those after it: a rewrite is known by its rule, its node and its graph, the
+    run of a pass by the pass and the graph. One that is refused may come again and is refused again.
+    """
+
+    def __init__(self, chosen: Iterable[Culprit], unit: Literal["rewrite", "pass"] = "rewrite") -> None:
+        self.unit = unit
+        self.made: list[Culprit] = []
+        self._left = Counter(one.key for one in chosen)
+        self._pass = ""
+
+    def may_run(self, name: str, graph: Graph) -> bool:
+        return self.unit == "rewrite" or self._take(Culprit(len(self.made) + 1, "pass", name, "", "", graph.name))
+
+    def pass_began(self, name: str, graph: Graph) -> None:
+        self._pass = name
+
+    def may_apply(self, source: str, node: Node) -> bool:
+        if self.unit == "pass":
+            return True
+        where = node.graph.name if node.graph else ""
+        return self._take(Culprit(len(self.made) + 1, "rewrite", self._pass, source, label(node), where))
+
+    def _take(self, candidate: Culprit) -> bool:
+        if not self._left[candidate.key]:
+            return False
+        self._left[candidate.key] -= 1
+        self.made.append(candidate)
         return True
 
 
@@ -59,6 +102,13 @@ class Culprit:
     rule: str = ""
     node: str = ""
     graph: str = ""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What it is known by in a run in which others are left out."""
+        if self.unit == "rewrite":
+            return self.unit, self.rule, self.node, self.graph
+        return self.unit, self.pass_name, self.graph
 
     def __str__(self) -> str:
         if self.unit == "rewrite":

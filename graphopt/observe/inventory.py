@@ -68,8 +68,8 @@ class Signature:
         """The signature of a model."""
         graph = model.graph
         return cls(
-            {value.name: _declared(value.type) for value in graph.inputs if not value.overridable},
-            {value.name: _declared(value.type) for value in graph.inputs if value.overridable},
+            {value.name: declared_text(value.type) for value in graph.inputs if not value.overridable},
+            {value.name: declared_text(value.type) for value in graph.inputs if value.overridable},
             [(name, _element(graph, index)) for index, name in enumerate(graph.output_names)],
             {**{name: version for each in model.functions.values() for name, version in each.opsets.items()}, **model.opsets},
             tuple(".".join(filter(None, key)) for key in model.functions),
@@ -86,8 +86,8 @@ class Signature:
         return found + _differences("opset of the domain", kept, later.opsets)
 
 
-def _declared(type: Type | None) -> str:
-    """A type as the model declares it: the symbols that inference gives to unknown sizes (`?x.0`) are none of the model's."""
+def declared_text(type: Type | None) -> str:
+    """A type as callers of the model know it: the symbols that inference gives to unknown sizes (`?x.0`) are none of the model's."""
     if not isinstance(type, TensorType) or type.shape is None:
         return str(type or "?")
     return str(replace(type, shape=tuple(None if str(size).startswith("?") else size for size in type.shape)))

@@ -18,6 +18,9 @@ rules           for each rule or whole-graph pass that matched: name, exactness,
                 seconds (from the event before each of its own, so that looking for matches is in them)
 rewrites        each in order: number, pass, graph, rule, root, replaced, made (names of nodes)
 names           node of the source that is gone or replaced -> the nodes that stand for it
+map             nodes (each new or changed node -> op, from, rules: the nodes of the source that it stands for, and what made it so),
+                removed (node of the source that nothing stands for -> rule or pass, null: not known), values (name that is gone -> name
+                now, or null)
 verification    what the comparison found, null when nobody asked; culprit names the rewrite to blame
 warnings        what a user should know, each once
 seconds         phase (load, optimize, verify, save) -> seconds
@@ -27,18 +30,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from graphopt.errors import SpecError
 from graphopt.infer.freeze import Frozen
 from graphopt.io.files import write_text
-from graphopt.observe.inventory import Inventory
+from graphopt.observe.inventory import Inventory, Signature
+from graphopt.observe.provenance import Origins
 from graphopt.observe.statistics import PassCount, RuleCount
 from graphopt.observe.trace import Rewrite
 
 if TYPE_CHECKING:
+    from graphopt.ir.model import Model
     from graphopt.match.rule import Rule
+    from graphopt.observe.page.history import History
 
 SCHEMA = 1  # raised whenever a field changes its meaning or goes
 
@@ -55,15 +62,15 @@ class DataFile:
 @final
 @dataclass(slots=True)
 class Report:
-    """Everything that is known of one run of a pipeline.
+    """Everything that is known of one run of a pipeline; in a notebook it shows itself.
 
     `seconds` has the phases load, optimize, verify and save, as far as there were any. `verification` is what the comparison of both models
-    says of itself; None when nobody asked. `rewrites` and `names` are filled when the run was traced. `overridable` counts the
+    says of itself; None when nobody asked. `rewrites`, `names` and `origins` are filled when the run was traced. `overridable` counts the
     initializers that stay inputs, `frozen` names those that were made constants because the caller asked, `frozen_dimensions` says which
-    sizes of the inputs are numbers for the same reason.
+    sizes of the inputs are numbers for the same reason. `history` holds what the page draws.
     """
 
-    pipeline: str
+    pipeline: str = ""
     source: str = ""
     output: str = ""
     before: Inventory = field(default_factory=Inventory)
@@ -77,6 +84,7 @@ class Report:
     definitions: Mapping[str, Rule] = field(default_factory=dict)
     rewrites: list[Rewrite] = field(default_factory=list)
     names: dict[str, list[str]] = field(default_factory=dict)
+    origins: Origins = field(default_factory=Origins)
     frozen: list[str] = field(default_factory=list)
     frozen_dimensions: Frozen = field(default_factory=Frozen)
     overridable: int = 0
@@ -84,6 +92,27 @@ class Report:
     verification: dict[str, Any] | None = None  # Any: JSON
     warnings: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    history: History | None = None
+
+    @classmethod
+    def between(cls, before: Model, after: Model | None = None) -> Report:
+        """What can be said of two models that nobody saw become each other, matched by names and structure; or of one alone.
+
+        Types should have been inferred: the page shows them. `source` and `output` say what they are called.
+        """
+        from graphopt.observe.page.history import History
+
+        report = cls(before=Inventory.of(before), after=Inventory() if after is None else Inventory.of(after))
+        if after is not None:
+            report.signature_changes = Signature.of(before).changes(Signature.of(after))
+        report.history = History.between(before, after)
+        return report
+
+    def begin(self, pipeline: str) -> None:
+        """Forget an earlier run; a new one begins."""
+        fresh = Report(pipeline)
+        for each in fields(self):
+            setattr(self, each.name, getattr(fresh, each.name))
 
     def operator_changes(self) -> dict[str, tuple[int, int]]:
         """The operators whose number changed -> (before, after)."""
@@ -122,6 +151,7 @@ class Report:
             "rules": [self._rule(name, count) for name, count in self.rules.items()],
             "rewrites": [_rewrite(rewrite) for rewrite in self.rewrites],
             "names": self.names,
+            "map": self.origins.as_json(),
             "verification": self.verification,
             "warnings": self.warnings,
             "seconds": self.seconds,
@@ -139,9 +169,27 @@ class Report:
             "seconds": count.seconds,
         }
 
+    def to_html(self) -> str:
+        """The report as one page with both graphs drawn, which needs no network. Raises SpecError when the run was not watched for it."""
+        from graphopt.observe.page.html import page
+
+        if self.history is None:
+            raise SpecError("this report knows nothing of the graphs: before the run, give `report=` a path ending in .html, or a Report")
+        return page(self, self.history)
+
     def write(self, path: Path) -> None:
-        """Write the JSON, complete or not at all. Raises ModelError when it cannot be written."""
-        write_text(path, json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n")
+        """Write the page when the name ends in .html, the JSON otherwise; complete or not at all. Raises ModelError when it cannot be."""
+        write_text(path, self.to_html() if is_page(path) else json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n")
+
+    def _repr_html_(self) -> str:
+        from graphopt.observe.page.fragment import fragment
+
+        return fragment(self)
+
+
+def is_page(path: Path) -> bool:
+    """Whether a report of this name is to be a page."""
+    return path.suffix.lower() in (".html", ".htm")
 
 
 def _side(inventory: Inventory, file_bytes: int | None) -> dict[str, Any]:  # Any: JSON

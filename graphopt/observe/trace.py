@@ -9,6 +9,8 @@ from graphopt.ir.graph import Graph, Node
 from graphopt.ir.model import Model
 from graphopt.observe.observer import Observer
 
+MARK = "\0"  # what begins so in `Node.replaces` is no name: `Provenance` carries there what it wants to know later
+
 
 def label(node: Node) -> str:
     """What a node is called: its name, or that of the first value it makes."""
@@ -45,9 +47,9 @@ class Trace(Observer):
 
     def applied(self, source: str, node: Node, replacement: tuple[Node, ...]) -> None:
         root = label(node)
-        replaced = replacement[0].replaces if replacement and replacement[0].replaces else (root,)
+        replaced = tuple(name for name in replacement[0].replaces if not name.startswith(MARK)) if replacement else ()
         made = tuple(map(label, replacement))
-        self.rewrites.append(Rewrite(len(self.rewrites) + 1, self._pass, self._graph, source, root, replaced, made))
+        self.rewrites.append(Rewrite(len(self.rewrites) + 1, self._pass, self._graph, source, root, replaced or (root,), made))
 
 
 def node_names(model: Model) -> tuple[str, ...]:

@@ -52,8 +52,12 @@ class PrintAfterChange(Observer):
         self._tell("\n".join(map(short, lines)))
 
     def _lines(self, model: Model) -> list[str]:
-        """The model's text, each initializer on a line of its own."""
-        return BETWEEN_INITIALIZERS.sub(",\n    ", self._text(model)).splitlines()
+        return text_lines(self._text(model))
+
+
+def text_lines(text: str) -> list[str]:
+    """A model's text as lines, each initializer on one of its own."""
+    return BETWEEN_INITIALIZERS.sub(",\n    ", text).splitlines()
 
 
 def short(line: str) -> str:

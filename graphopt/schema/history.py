@@ -27,3 +27,11 @@ def last_opset(domain: str, op_type: str) -> int:
     if domain:
         return newest
     return next((opset for opset in range(newest, 0, -1) if (known := facts.of("", op_type, opset)) and not known.is_deprecated), newest)
+
+
+@cache
+def operator_names() -> frozenset[str]:
+    """The operators of the default domain, of any opset."""
+    from onnx import defs
+
+    return frozenset(schema.name for schema in defs.get_all_schemas() if not schema.domain)

@@ -167,3 +167,10 @@ def test_long_chains_are_linear() -> None:
     assert value(model, "v5000").type == value(model, "v0").type
 
 
+
+
+def test_an_operand_that_has_to_be_there_and_is_not_is_a_warning() -> None:
+    warnings = Warnings()
+    model = inferred(f"{HEAD} g (float[1] c) => (float[1] y) {{ y = Sub(, c) }}", warnings)
+    assert value(model, "y").type is None or printed(model, "y")
+    assert any("has an empty string" in message for message in warnings.messages)

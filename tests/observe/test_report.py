@@ -127,7 +127,7 @@ def test_json_has_the_documented_fields(tmp_path: Path) -> None:
     data = json.loads((tmp_path / "report.json").read_text())
     assert list(data) == [
         "schema", "pipeline", "source", "output", "before", "after", "data_files", "changes", "signature", "dimensions", "passes", "rules",
-        "rewrites", "names", "verification", "warnings", "seconds",
+        "rewrites", "names", "map", "verification", "warnings", "seconds",
     ]  # fmt: skip
     assert list(data["before"]) == ["nodes", "operators", "initializers", "initializer_bytes", "constant_bytes", "file_bytes"]
     assert list(data["passes"][0]) == ["name", "runs", "changes", "seconds", "nodes_before", "nodes_after"]

@@ -1,0 +1,230 @@
+"""The report page as somebody uses it: opened in Chromium, searched, zoomed, clicked, walked through by keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+
+import graphopt
+from tests.page.browser import Browser
+from tests.page.models import EVIL, parsed, renamed, transformer
+from tests.page.pages import between, reported, written
+from tests.page.test_page import PLAIN
+
+ENTER, ESCAPE, BACKSPACE, DOWN = "\ue007", "\ue00c", "\ue003", "\ue015"
+LAYERS = 15
+
+
+@pytest.fixture(scope="session")
+def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a transformer of more than 1,400 nodes."""
+    folder = tmp_path_factory.mktemp("big")
+    source = transformer(folder, LAYERS)
+    assert len(onnx.load(source).graph.node) > 1400
+    graphopt.optimize(source, output=folder / "out.onnx", report=folder / "report.html")
+    return folder / "report.html"
+
+
+@pytest.fixture(scope="session")
+def branches(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a model with subgraphs and a function, as it is."""
+    return written(between(parsed()), tmp_path_factory.mktemp("branches") / "page.html")
+
+
+def centre(browser: Browser, side: str, selector: str) -> tuple[float, float]:
+    """Where the middle of a frame is, from the middle of the pane, as parts of its size."""
+    script = """
+        const pane = document.querySelector(arguments[0] + ' svg').getBoundingClientRect();
+        const box = document.querySelector(arguments[0] + ' ' + arguments[1]).getBoundingClientRect();
+        return [(box.x + box.width / 2 - pane.x) / pane.width - 0.5, (box.y + box.height / 2 - pane.y) / pane.height - 0.5];"""
+    x, y = browser.run(script, f".pane.{side}", selector)
+    return x, y
+
+
+def test_a_transformer_of_1400_nodes_answers_within_seconds(browser: Browser, big: Path) -> None:
+    assert big.stat().st_size < 5_000_000
+    assert browser.open(big) < 5
+    browser.wait("document.querySelector('.pane.before .item.node') && document.querySelector('.pane.after .item.node')")
+    assert browser.run("return performance.now()") < 5000  # and so much later the first nodes are there
+    assert browser.all("#panel .operators tr")
+    assert browser.errors() == []
+
+
+def test_nothing_is_fetched(browser: Browser, big: Path) -> None:
+    browser.open(big, until="all")
+    asked = browser.fetched()
+    assert asked[0] == big.as_uri()
+    assert all(address.startswith(("blob:", "data:", "chrome")) for address in asked[1:]), asked
+
+
+def test_everything_is_laid_out_in_the_end(browser: Browser, big: Path) -> None:
+    browser.open(big, until="all")
+    assert not browser.all("#progress")[0].is_displayed()
+    assert browser.all(".placeholders rect") == []
+    browser.press("0")
+    browser.settle()
+    assert browser.all(".pane.before .blocks.gone") and browser.all(".pane.after .blocks.made")
+    assert browser.text(".pane.before .captions").startswith("layer.")
+
+
+def test_search_goes_from_hit_to_hit(browser: Browser, big: Path) -> None:
+    browser.open(big)
+    browser.type("#search", "op:softmax", ENTER)
+    assert browser.text("#hits") == f"1 of {LAYERS}"
+    browser.settle()
+    assert browser.text("#details h3").startswith("Softmax")
+    assert "/layer.0/Softmax" in browser.text("#details")
+    for side in ("before", "after"):
+        x, y = centre(browser, side, ".over .chosen")
+        assert abs(x) < 0.5 and abs(y) < 0.5
+    browser.type("#search", ENTER)
+    assert browser.text("#hits") == f"2 of {LAYERS}"
+    assert "/layer.1/Softmax" in browser.text("#details")
+    browser.run("document.getElementById('search').select()")
+    browser.type("#search", "no such node")
+    assert browser.text("#hits") == "none"
+
+
+def test_zooming_one_graph_zooms_the_other(browser: Browser, big: Path) -> None:
+    browser.open(big)
+    before = browser.transform("before"), browser.transform("after")
+    browser.click("[data-act=in]")
+    after = browser.transform("before"), browser.transform("after")
+    assert after[0][2] == pytest.approx(before[0][2] * 1.3)
+    assert after[1][2] == pytest.approx(after[0][2])
+    for _ in range(6):
+        browser.click("[data-act=out]")
+    browser.settle()
+    assert browser.all(".pane.before .blocks") and not browser.all(".pane.before .item")  # from far away: blocks
+
+
+def test_the_other_graph_follows_unless_told_not_to(browser: Browser, big: Path) -> None:
+    browser.open(big, until="all")
+    start = browser.transform("before"), browser.transform("after")
+    browser.scroll(".pane.before svg", 3000)
+    moved = browser.transform("before"), browser.transform("after")
+    assert moved[0][1] < start[0][1] - 2000
+    assert start[1][1] - 3000 < moved[1][1] < start[1][1] - 200  # the graph after is shorter
+    browser.click("[data-act=link]")
+    browser.scroll(".pane.before svg", 1000)
+    assert browser.transform("after") == moved[1]
+    assert browser.transform("before")[1] < moved[0][1]
+
+
+def test_choosing_a_rewrite_shows_both_of_its_sides(browser: Browser, big: Path) -> None:
+    browser.open(big)
+    browser.click("[data-tab=changes]")
+    browser.click("details[data-rule=reshape-to-known-shape] > summary")
+    browser.wait("document.querySelectorAll('details[open] .rewrite').length > 5")
+    browser.click("details[data-rule=reshape-to-known-shape] .rewrite", 5)
+    browser.settle()
+    assert len(browser.all(".pane.before .over .marked")) > 1
+    assert len(browser.all(".pane.after .over .marked")) == 1
+    x, y = centre(browser, "after", ".over .marked")
+    assert abs(x) < 0.2 and abs(y) < 0.2
+    assert "reshape-to-known-shape" in browser.text("#details")
+    first = browser.text("#current")
+    browser.press("n")
+    assert browser.text("#current") != first
+    browser.press("p")
+    assert browser.text("#current") == first
+    browser.click("details[data-rule=reshape-to-known-shape] .plain")
+    assert len(browser.all(".pane.after .over .marked")) > LAYERS
+
+
+def test_near_misses_lead_to_their_nodes(browser: Browser, big: Path) -> None:
+    browser.open(big)
+    browser.click("[data-tab=near]")
+    browser.click("#near summary")
+    browser.wait("document.querySelectorAll('#near .rewrite').length")
+    operator = browser.all("#near .rewrite")[0].text.split()[0]
+    browser.click("#near .rewrite")
+    browser.settle()
+    assert browser.text("#details h3").startswith(operator)
+    assert browser.all(".pane.after .over .chosen")
+
+
+def test_every_tab_has_something_to_say(browser: Browser, big: Path) -> None:
+    browser.open(big)
+    for tab, words in {"summary": "Identity", "changes": "fold-constants", "near": "push-transposes", "checks": "Not asked for"}.items():
+        browser.click(f"[data-tab={tab}]")
+        assert words in browser.text(f"#{tab}")
+    assert browser.errors() == []
+
+
+def test_arrow_keys_walk_from_node_to_node(browser: Browser, big: Path) -> None:
+    browser.open(big)
+    browser.type("#search", "op:softmax", ENTER, ESCAPE)
+    browser.press(DOWN)
+    assert browser.text("#details h3").startswith("MatMul")
+    assert browser.text("#spoken").startswith("MatMul /layer.0")
+    browser.press(ESCAPE)
+    assert not browser.all("#details")[0].is_displayed()
+
+
+def test_one_side_alone_and_both_again(browser: Browser, big: Path) -> None:
+    browser.open(big)
+    browser.click("[data-mode=after]")
+    assert [pane.is_displayed() for pane in browser.all(".pane")] == [False, True]
+    browser.click("[data-mode=both]")
+    assert [pane.is_displayed() for pane in browser.all(".pane")] == [True, True]
+
+
+def test_subgraphs_open_and_close(browser: Browser, branches: Path) -> None:
+    browser.open(branches, until="all")
+    owner = next(item for item in browser.all(".item.node") if item.text.startswith("If"))
+    browser.double_click(owner)
+    browser.wait("document.querySelector('.crumbs').innerText.includes('then_branch of choice')")
+    browser.wait("document.querySelectorAll('.item.node').length == 1")
+    assert [item.text.split()[0] for item in browser.all(".item.captured")] == ["b"]
+    browser.press(BACKSPACE)
+    browser.wait("document.querySelector('.crumbs').hidden")
+    assert "choice" in browser.text("#details")
+    browser.type("#search", "inside", ENTER)  # in the function
+    browser.wait("document.querySelector('.crumbs').innerText.includes('function local.scale')")
+    assert browser.errors() == []
+
+
+def test_constants_are_drawn_with_what_reads_them(browser: Browser, branches: Path) -> None:
+    browser.open(branches)
+    browser.type("#search", "op:constant", ENTER)
+    browser.settle()
+    assert "= 2.0" in browser.text("#details") or "float32[1]" in browser.text("#details")
+    assert browser.all(".over .chosen")
+
+
+def test_names_from_a_model_do_nothing(browser: Browser, tmp_path: Path) -> None:
+    report = reported(renamed(parsed(PLAIN), "last", EVIL))
+    report.source = f"{EVIL}.onnx"
+    report.warnings.append(EVIL)
+    browser.open(written(report, tmp_path / "evil.html"), until="all")
+    for tab in ("summary", "changes", "near", "checks"):
+        browser.click(f"[data-tab={tab}]")
+    browser.type("#search", "relu", ENTER)
+    assert EVIL in browser.text("#details")
+    assert browser.all("#evil") == []
+    assert browser.errors() == []
+
+
+def test_a_model_without_nodes_and_one_of_one_node(browser: Browser, tmp_path: Path) -> None:
+    for body in ("", "y = Relu(x)"):
+        text = f'<ir_version: 8, opset_import: ["" : 17]> main (float[2] x) => (float[2] {"y" if body else "x"}) {{ {body} }}'
+        browser.open(written(reported(parsed(text)), tmp_path / "page.html"), until="all")
+        browser.press("n", "0", "+")
+        assert browser.errors() == []
+
+
+def test_it_is_dark_where_the_system_is(browser: Browser, branches: Path) -> None:
+    grounds = []
+    for dark in (False, True):
+        browser.open(branches, dark=dark)
+        [red, green, blue] = browser.run("return getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g).map(Number)")
+        grounds.append(red + green + blue)
+    assert grounds[0] > 600 and grounds[1] < 200
+
+
+def test_it_prints_its_tables(browser: Browser, big: Path) -> None:
+    browser.open(big)
+    assert browser.printed().startswith(b"%PDF")
