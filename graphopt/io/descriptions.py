@@ -8,6 +8,7 @@ from typing import Any
 
 import onnx
 
+from graphopt.errors import InternalError
 from graphopt.io.origin import GraphOrigin, ModelOrigin, copy_without
 from graphopt.ir.model import Model
 
@@ -35,6 +36,17 @@ def clear_descriptions(model: Model, *, value_info: bool = False) -> int:
             graph.origin, count = _cleared(graph.origin, value_info)
             cleared += count
     return cleared
+
+
+def set_metadata(model: Model, key: str, text: str) -> None:
+    """Let a model that was read say this in its metadata, whatever it says there now. The message it was read from stays as it is."""
+    if not isinstance(model.origin, ModelOrigin):
+        raise InternalError("only a model that was read has metadata")
+    message = onnx.ModelProto()
+    copy_without(model.origin.message, message, {"metadata_props", "graph", "functions"})
+    message.metadata_props.extend(entry for entry in model.origin.message.metadata_props if entry.key != key)
+    message.metadata_props.add(key=key, value=text)
+    model.origin = replace(model.origin, message=message)
 
 
 def _cleared(origin: GraphOrigin, value_info: bool) -> tuple[GraphOrigin, int]:

@@ -31,7 +31,7 @@ def is_external(tensor: Tensor) -> bool:
 def write_tensor(message: onnx.TensorProto, tensor: Tensor, name: str | None) -> None:
     """Fill an empty message with a tensor, its bytes included; None keeps the name it was read with."""
     storage, origin = tensor.storage, tensor.origin
-    if isinstance(origin, onnx.TensorProto) and (isinstance(storage, (InMessage, Missing)) or _keeps_strings(storage, origin)):
+    if isinstance(origin, onnx.TensorProto) and _holds_all(origin, storage):
         message.CopyFrom(origin)
     else:
         write_header(message, tensor)
@@ -45,8 +45,11 @@ def write_tensor(message: onnx.TensorProto, tensor: Tensor, name: str | None) ->
         message.name = name
 
 
-def _keeps_strings(storage: Storage, origin: onnx.TensorProto) -> bool:
-    return isinstance(storage, Strings) and len(origin.string_data) == len(storage.elements)
+def _holds_all(origin: onnx.TensorProto, storage: Storage) -> bool:
+    """Whether the message that a tensor was read from holds its elements, or all that is known of them, and not a token in their place."""
+    if isinstance(storage, Strings):
+        return len(origin.string_data) == len(storage.elements)
+    return isinstance(storage, Missing) or (isinstance(storage, InMessage) and storage.message is origin)
 
 
 def write_header(message: onnx.TensorProto, tensor: Tensor) -> None:

@@ -38,15 +38,20 @@ def load(source: Source, *, allow_outside: bool = False, check_external: bool = 
     with collector_resting():
         message, tensors, seal = _open(source)
         tensors.allow_outside, tensors.check_external = allow_outside, check_external
-        if not message.HasField("graph"):
-            raise ModelError(f"{tensors.name}: holds no graph; is it an ONNX model?")
+        return model_of(message, tensors, seal)
+
+
+def model_of(message: onnx.ModelProto, tensors: TensorReader, seal: bytes = b"") -> Model:
+    """The model of a message whose tensors `tensors` reads; `seal` is how the tokens start that stand for some. Raises as `load` does."""
+    if not message.HasField("graph"):
+        raise ModelError(f"{tensors.name}: holds no graph; is it an ONNX model?")
+    try:
         try:
-            try:
-                return _build(message, tensors, seal, sort=False)
-            except UnorderedError:
-                return _build(message, tensors, seal, sort=True)
-        except UnicodeDecodeError as error:
-            raise ModelError(f"{tensors.name}: a name in it is not UTF-8 text: {error.object[:40]!r}") from error
+            return _build(message, tensors, seal, sort=False)
+        except UnorderedError:
+            return _build(message, tensors, seal, sort=True)
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{tensors.name}: a name in it is not UTF-8 text: {error.object[:40]!r}") from error
 
 
 def _build(message: onnx.ModelProto, tensors: TensorReader, seal: bytes, *, sort: bool) -> Model:
@@ -68,7 +73,7 @@ def _build(message: onnx.ModelProto, tensors: TensorReader, seal: bytes, *, sort
     carried = {token: storage for token, storage in tensors.slices.items() if token not in tensors.taken}
     model.origin = ModelOrigin(message, tensors.name, tensors.folder, dict(opsets), seal, carried, tensors.saw_external, tensors.files())
     if builder.moved:
-        warnings.warn(f"{'; '.join(builder.moved)}: the nodes are in no order that runs; they were sorted", stacklevel=4)
+        warnings.warn(f"{'; '.join(builder.moved)}: the nodes are in no order that runs; they were sorted", stacklevel=5)
     return model
 
 

@@ -23,7 +23,7 @@ from graphopt.io.files import Sink, is_special, publish, replace, sweep, sync_fo
 from graphopt.io.origin import ModelOrigin
 from graphopt.io.pending import Holes, Pending, is_external
 from graphopt.io.reader import parse
-from graphopt.io.tensors import Missing
+from graphopt.io.tensors import Missing, tensors_in
 from graphopt.io.writer import LIMIT, Writer, model_name, serialize
 from graphopt.ir.model import Model
 from graphopt.ir.tensor import FileSlice, MappedFile
@@ -218,24 +218,8 @@ def _data_files_of(target: Path) -> set[Path]:
         message, _, _ = parse(file.view(), str(target), file)
     except (ModelError, OSError):
         return set()  # what is not a model names no file
-    named = {entry.value for tensor in _tensors(message.graph) for entry in tensor.external_data if entry.key == "location"}
-    for function in message.functions:
-        named.update(entry.value for tensor in _tensors(function) for entry in tensor.external_data if entry.key == "location")
+    named = {entry.value for tensor in tensors_in(message) for entry in tensor.external_data if entry.key == "location"}
     return {target.with_name(name) for name in named if ours.fullmatch(name)}
-
-
-def _tensors(body: onnx.GraphProto | onnx.FunctionProto) -> Iterator[onnx.TensorProto]:
-    if isinstance(body, onnx.GraphProto):
-        yield from body.initializer
-        for sparse in body.sparse_initializer:
-            yield from (sparse.values, sparse.indices)
-    for node in body.node:
-        for attribute in node.attribute:
-            yield from attribute.tensors
-            if attribute.HasField("t"):
-                yield attribute.t
-            for graph in (*attribute.graphs, *((attribute.g,) if attribute.HasField("g") else ())):
-                yield from _tensors(graph)
 
 
 def _remove(files: set[Path], model: Model) -> None:

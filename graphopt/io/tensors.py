@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
 import numpy as np
 import onnx
@@ -213,3 +214,32 @@ def constant_tensor(attribute: Attribute) -> Tensor | None:
     if dtype is None or not isinstance(value, (int, float, str, bytes, tuple)):
         return None
     return Tensor.of([item for item in value if isinstance(item, (int, float, str, bytes))] if isinstance(value, tuple) else value, dtype)
+
+
+def tensors_in(message: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """The messages of all tensors of a model, those in subgraphs and functions included."""
+    yield from _tensors(message.graph)
+    for function in message.functions:
+        yield from _tensors(function)
+
+
+def _tensors(body: onnx.GraphProto | onnx.FunctionProto) -> Iterator[onnx.TensorProto]:
+    if isinstance(body, onnx.GraphProto):
+        yield from body.initializer
+        for sparse in body.sparse_initializer:
+            yield from (sparse.values, sparse.indices)
+    for node in body.node:
+        for attribute in node.attribute:
+            yield from attribute.tensors
+            if attribute.HasField("t"):
+                yield attribute.t
+            for graph in (*attribute.graphs, *((attribute.g,) if attribute.HasField("g") else ())):
+                yield from _tensors(graph)
+
+
+_DATA: Final = ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data", "external_data")
+
+
+def holds_data(tensor: onnx.TensorProto) -> bool:
+    """Whether the message of a tensor has elements, or says where they are."""
+    return any(getattr(tensor, name) for name in _DATA)

@@ -2,28 +2,65 @@
 
 from __future__ import annotations
 
+import re
+
 import onnx.parser
 import onnx.printer
 
 from graphopt.errors import ModelError
 from graphopt.io.reader import load
+from graphopt.io.tensors import holds_data, tensors_in
 from graphopt.io.writer import to_proto
 from graphopt.ir.model import Model
+
+SEPARATOR = re.compile(r"^[ \t]*#[ \t]*-{5,}[ \t]*$\n?", re.MULTILINE)
+PARSER_SAYS = re.compile(r"\[ParseError at position \(line: (\d+) column: (\d+)\)\]\s*Error context:([^\n]*)\n(.*)", re.DOTALL)
+CONTEXT = 120  # letters of the line that are shown
+HEADER = re.compile(r"\A(?:[ \t]*#[^\n]*\n|\s)*(<.*?>)", re.DOTALL)
+
+
+def split_text(text: str) -> list[str]:
+    """The models of a text with lines `# -----` between them; one without a header <...> of its own has that of the first."""
+    found = [part for part in SEPARATOR.split(text) if part.strip()]
+    first = HEADER.match(found[0]) if found else None
+    header = f"{first[1]}\n" if first is not None else ""
+    return [part if HEADER.match(part) else header + part for part in found]
 
 
 def parse_text(text: str) -> Model:
     """The model that a text in ONNX's syntax describes; comments start with #.
 
-    Raises ModelError with the place where the text stops making sense.
+    Raises ModelError with the place where the text stops making sense, and where elements were left out.
     """
     try:
         message = onnx.parser.parse_model(text)
     except onnx.parser.ParseError as error:
-        raise ModelError(f"the text is no ONNX model: {str(error).strip()}") from error
+        raise ModelError(f"the text is no ONNX model: {parser_words(error)}") from error
+    for tensor in tensors_in(message):
+        if 0 not in tensor.dims and not holds_data(tensor):
+            sizes = ",".join(map(str, tensor.dims))
+            advice = "texts are printed without weights of 1 KiB and more; take the model file that it was printed from"
+            raise ModelError(f"the text leaves out the elements of {tensor.name or 'a tensor'!r}, [{sizes}]: {advice}")
     return load(message)
 
 
+def parser_words(error: onnx.parser.ParseError) -> str:
+    """What onnx's parser says, in one line: the place, what it expected, and the line on which it met something else."""
+    said = error.args[0] if error.args else ""
+    text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+    found = PARSER_SAYS.match(text)
+    if found is None:
+        return " ".join(text.split())
+    line, column, context, expected = found.groups()
+    return f"line {line}, column {column}: {' '.join(expected.split())} In: {context.strip()[:CONTEXT]}"
+
+
 def print_text(model: Model) -> str:
-    """The model as text; `parse_text` reads it unless tensors of 1 KiB and more were left out, of which only type and shape are shown."""
+    """The model as text; `parse_text` reads it unless tensors of 1 KiB and more were `left_out`, of which only type and shape are shown."""
     text: str = onnx.printer.to_text(to_proto(model, weights=False))
     return text
+
+
+def left_out(model: Model) -> int:
+    """How many tensors the text of a model has without their elements."""
+    return sum(0 not in tensor.dims and not holds_data(tensor) for tensor in tensors_in(to_proto(model, weights=False)))

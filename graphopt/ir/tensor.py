@@ -48,6 +48,10 @@ class MappedFile:
         self._map: mmap.mmap | None = None
         self._view: memoryview | None = None
 
+    def is_same(self, other: MappedFile) -> bool:
+        """Whether both are one file, as it was when each was opened."""
+        return self._identity == other._identity and self.size == other.size
+
     def view(self) -> memoryview:
         """The whole file, read-only. Raises ModelError when it cannot be opened or has shrunk since."""
         if self._view is None:

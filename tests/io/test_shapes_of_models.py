@@ -274,5 +274,15 @@ def test_text_goes_both_ways(tmp_path: Path) -> None:
     model = parse_text(text)
     verify(model)
     assert to_proto(parse_text(print_text(model))) == to_proto(model)
-    with pytest.raises(ModelError, match=r"the text is no ONNX model: .*line: 1"):
+    with pytest.raises(ModelError, match=r"the text is no ONNX model: line 1, column 16: .* In: <ir_version: 10"):
         parse_text("<ir_version: 10")
+
+
+def test_text_without_its_weights_is_refused() -> None:
+    """What is printed leaves big weights out, and so is no model that could be run."""
+    head = '<ir_version: 10, opset_import: ["" : 20]> g (float[2] x) => (float[2] y)'
+    left_out = r"the text leaves out the elements of 'w', \[2\]: texts are printed without weights of 1 KiB and more"
+    for body in ("<float[2] w = {}> { y = Add(x, w) }", "{ w = Constant<value = float[2] w {}>() y = Add(x, w) }"):
+        with pytest.raises(ModelError, match=left_out):
+            parse_text(f"{head} {body}")
+    assert parse_text(f"{head} <float[0] w = {{}}> {{ y = Identity(x) }}").graph.initializers["w"].shape == (0,)
