@@ -33,7 +33,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     import difflib  # costs start-up time, and most runs have no error
 
     names = sorted(known) if isinstance(known, AbstractSet) else list(known)
-    close = difflib.get_close_matches(word, names, 1, 0.5)
+    close = difflib.get_close_matches(word, names, 1, 0.6)
     if close:
         return f"; did you mean {close[0]!r}?"
     if not names:

@@ -174,9 +174,17 @@ class Call(Pattern):
         return replace(self, is_kept=True)
 
     def __str__(self) -> str:
-        attributes = [f"{key}={value}" for key, value in self.attributes]
+        attributes = [f"{key}={_said(value)}" for key, value in self.attributes]
         call = f"{self.op}({', '.join([*map(str, self.inputs), *attributes])})"
         return call + (f".out({self.output})" if self.output else "")
+
+
+def _said(attribute: object) -> str:
+    """What a pattern wants of an attribute; a predicate by its name, if it has one."""
+    if not callable(attribute):
+        return str(attribute)
+    name = str(getattr(attribute, "__name__", ""))
+    return name if name.isidentifier() else "..."
 
 
 Operand: TypeAlias = "Pattern | Literal"

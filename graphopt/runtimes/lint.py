@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, final
 
 from graphopt.ir import DType, Graph, Model, Node
-from graphopt.quantization import Quantization
+from graphopt.quantization import Quantization, is_dequantize, is_quantize
+from graphopt.runtimes.refusals import computes_on_integers
 from graphopt.runtimes.remaining import Outlook, outlook
 from graphopt.runtimes.seen import Seen, Step, label
 from graphopt.runtimes.wants import Wants, Why
@@ -16,6 +18,9 @@ KINDS: Final[tuple[Kind, ...]] = ("refused", "wrong", "float")  # the worst firs
 NARROW = frozenset(dtype for dtype in DType if dtype.is_integer and dtype.bits <= 16) | frozenset(
     dtype for dtype in DType if dtype.is_float and dtype.bits <= 8
 )
+
+SYMMETRIC: Final = ", with int8 and zero point 0"
+_NAME: Final = re.compile(r"'[^']*'|%[^\s:;,()]+")  # of a node or a value, in a reason
 
 
 @final
@@ -57,6 +62,21 @@ def findings(model: Model, wants: Wants, found: Outlook | None = None) -> list[F
     return sorted(first.values(), key=lambda one: (KINDS.index(one.kind), order[one.node]))
 
 
+def is_quantized(model: Model) -> bool:
+    """Whether any node of a model quantizes, dequantizes or computes with quantized numbers."""
+    graphs = (inner for graph in (model.graph, *(function.graph for function in model.functions.values())) for inner in graph.walk())
+    return any(is_quantize(node) or is_dequantize(node) or computes_on_integers(node) for graph in graphs for node in graph)
+
+
+def nameless(reason: str) -> str:
+    """A reason without the names in it.
+
+    >>> nameless("its result %a.1 goes to Add 'u' in floats")
+    "its result %... goes to Add '...' in floats"
+    """
+    return _NAME.sub(lambda name: "'...'" if name[0].startswith("'") else "%...", reason)
+
+
 def _left(found: Outlook) -> list[tuple[Node, Why]]:
     """The nodes because of which Q and DQ are left; that floats come in and go out is no finding."""
     inner = [one for one in found.remaining if not one.is_boundary]
@@ -83,12 +103,14 @@ def _unadmitted(step: Step, wants: Wants) -> Why | None:
     if admitted and dtype is not None and dtype not in admitted:
         shifted = _shifted(step, wants)
         what = "a constant" if from_constant else "an activation"
-        return Why(f"it holds {what} in {dtype.name}, not {' or '.join(sorted(one.name for one in admitted))}", shifted)
+        again = "" if shifted or not dtype.is_integer else f"; quantize the model anew{SYMMETRIC if wants.zero_points == 'zero' else ''}"
+        return Why(f"it holds {what} in {dtype.name}, not {' or '.join(sorted(one.name for one in admitted))}{again}", shifted)
     by = step.quantization
     if isinstance(by, str):
         return Why(by) if wants.zero_points == "zero" else None
     if wants.zero_points == "zero" and not by.is_symmetric:
-        return Why("its zero point is not 0", _shifted(step, wants))
+        shifted = _shifted(step, wants)
+        return Why("its zero point is not 0" if shifted else f"its zero point is not 0; quantize the model anew{SYMMETRIC}", shifted)
     if not wants.activation_axes and not from_constant and by.axis is not None:
         return Why("an activation has parameters per axis")
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphopt.ir import DType
+from graphopt.ir import DType, Node
 from graphopt.quantization import Quantization
 from graphopt.runtimes.seen import Step
 from graphopt.runtimes.wants import Refusal, Why
@@ -26,10 +26,13 @@ def _biases(step: Step) -> Why | None:
     return Why("it dequantizes int32: a bias must be stored in floats", "dequantize-bias" if adds else "")
 
 
+def computes_on_integers(node: Node) -> bool:
+    """Whether a node is one of the operators that are quantized inside: QLinearConv, MatMulInteger and their like."""
+    return node.op in _STANDARD or (node.domain == "com.microsoft" and node.op_type.startswith(_CONTRIBUTED))
+
+
 def _integer_operators(step: Step) -> Why | None:
-    node = step.origin
-    contributed = node.domain == "com.microsoft" and node.op_type.startswith(_CONTRIBUTED)
-    if node.op in _STANDARD or contributed:
+    if computes_on_integers(step.origin):
         return Why("the runtime has no operators on integers but Q and DQ", "convert-qoperator-to-qdq")
     return None
 

@@ -11,6 +11,9 @@ import pytest
 
 import graphopt
 from graphopt.errors import SpecError
+from graphopt.infer.model import infer_model
+from graphopt.pipeline.registry import installed
+from graphopt.runtimes.lint import Finding, findings
 from tests.runtimes import IS_BEFORE_TARGETS
 from tests.targets.models import CASES, model
 
@@ -18,17 +21,24 @@ X64, TENSORRT, OPENVINO = "onnxruntime-cpu-x64", "tensorrt", "openvino"
 HEAD = '<ir_version: 10, opset_import: ["" : 21]> '
 
 
+def untried(proto: onnx.ModelProto, target: str) -> list[Finding]:
+    """What is found, with all that might help; `graphopt.lint` tries that first."""
+    loaded = graphopt.load(proto)
+    infer_model(loaded)
+    return findings(loaded, installed().target_named(target).wants)
+
+
 def told(text: str, target: str) -> list[tuple[str, str, str, str]]:
     """Kind, name, a reason and the pass that helps."""
     proto = onnx.parser.parse_model(HEAD + text)
-    return [(one.kind, one.name, one.reason, one.helps) for one in graphopt.lint(proto, target=target)]
+    return [(one.kind, one.name, one.reason, one.helps) for one in untried(proto, target)]
 
 
 def test_one_finding_for_each_node_in_their_order() -> None:
     found = graphopt.lint(model(CASES["int8_that_two_read"]), target=X64)
     assert [(one.kind, one.node.op, one.name) for one in found] == [("float", "Conv", "m"), ("float", "Sin", "t"), ("float", "Add", "u")]
     assert str(found[0]) == "float: Conv 'm': its result goes to Add 'u' in floats"
-    (one,) = graphopt.lint(model(CASES["conv_of_int8"]), target=X64)
+    (one,) = untried(model(CASES["conv_of_int8"]), X64)
     assert str(one) == "float: Conv 'm': its first input is int8, which runs on integers as uint8 only; convert-int8-to-uint8 would help"
 
 
@@ -116,6 +126,7 @@ def test_no_kernel_for_the_type() -> None:
 
 # ---- TensorRT and OpenVINO
 
+ANEW = "; quantize the model anew, with int8 and zero point 0"
 QUANTIZED = """g (float[4] x) => (float[4] y) <float s = {{0.5}}, {type} z = {{{zero}}}> {{
     q = QuantizeLinear(x, s, z) y = DequantizeLinear(q, s, z) }}"""
 
@@ -124,8 +135,8 @@ QUANTIZED = """g (float[4] x) => (float[4] y) <float s = {{0.5}}, {type} z = {{{
     ("type", "zero", "reason", "helps"),
     [
         ("uint8", 128, "it holds an activation in uint8, not float4e2m1 or float8e4m3fn or int8", "convert-uint8-to-int8"),
-        ("uint8", 0, "it holds an activation in uint8, not float4e2m1 or float8e4m3fn or int8", ""),
-        ("int8", 3, "its zero point is not 0", ""),
+        ("uint8", 0, f"it holds an activation in uint8, not float4e2m1 or float8e4m3fn or int8{ANEW}", ""),
+        ("int8", 3, f"its zero point is not 0{ANEW}", ""),
     ],
 )
 def test_tensorrt_wants_int8_around_0(type: str, zero: int, reason: str, helps: str) -> None:
