@@ -9,9 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from graphopt.verify.bisection import Bisected as Bisected
+    from graphopt.verify.bisection import bisect as bisect
     from graphopt.verify.comparison import compare as compare
     from graphopt.verify.culprit import Culprit as Culprit
     from graphopt.verify.culprit import find_culprit as find_culprit
+    from graphopt.verify.reduce import reduce_feeds as reduce_feeds
     from graphopt.verify.reduce import reduce_model as reduce_model
     from graphopt.verify.result import Comparison as Comparison
     from graphopt.verify.result import Verdict as Verdict
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from graphopt.verify.selfcheck import check_rules as check_rules
 
 _HOMES = {
+    "Bisected": "bisection",
+    "bisect": "bisection",
     "compare": "comparison",
     "Comparison": "result",
     "Verdict": "result",
@@ -28,6 +33,7 @@ _HOMES = {
     "RuleReport": "selfcheck",
     "check_rule": "selfcheck",
     "check_rules": "selfcheck",
+    "reduce_feeds": "reduce",
     "reduce_model": "reduce",
 }
 

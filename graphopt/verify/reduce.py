@@ -2,49 +2,59 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, final
 
-import numpy as np
-import onnx
-import onnx.inliner
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, numpy_helper
+from onnx import ModelProto
 
 from graphopt.ir.tensor import Array
+from graphopt.verify.cutting import Cutting, inlined, shrunk, sized, undocumented
+from graphopt.verify.messages import all_nodes, copied, subgraphs
+from graphopt.verify.simplify import fed, simpler, steps, weights
+from graphopt.verify.skeleton import Skeleton
 
-BUDGET = 600  # models that are tried before the smallest so far is good enough
+__all__ = ["Reduction", "reduce_feeds", "reduce_model"]
+
+BUDGET: Final = 600  # models that are tried before the smallest so far is good enough
+FEW: Final = 8  # nodes that are taken out one by one at once
 
 
-def reduce_model(model: ModelProto, fails: Callable[[ModelProto], bool], *, budget: int = BUDGET) -> ModelProto:
-    """The smallest model found on which `fails` still holds; one greedy step after the other, until none helps.
+def reduce_model(
+    model: ModelProto | Skeleton,
+    fails: Callable[[ModelProto], bool],
+    *,
+    budget: int = BUDGET,
+    seconds: float | None = None,
+    told: Callable[[Reduction], None] | None = None,
+    may_feed: bool = False,
+) -> ModelProto:
+    """The smallest model found on which `fails` still holds, after `budget` tries or `seconds` at most.
 
-    `fails` must be False for models that are invalid or cannot be judged, and must hold of `model` itself. Steps: outputs, nodes, inputs,
-    attributes and functions go; a node's result becomes an input or one of its operands; dimensions shrink to 2 and 1, symbols
-    become numbers; constants become 0, 1 or short numbers. The model given is not changed. Weights are held in memory: not for big models.
+    `fails` must be False for models that are invalid or cannot be judged, and must hold of `model` itself. First whole chunks go, half of
+    the outputs or of the nodes at a time: what the rest reads of them becomes an input, or a constant as it was in a run. Then single
+    steps: outputs, nodes, weights, inputs, attributes and functions go; a node's result becomes an input or one of its operands;
+    dimensions shrink to 2 and 1, symbols become numbers; constants become 0, 1 or short numbers. The model given is not changed. `told`
+    hears after each try, and finds the best so far in what it is given. `may_feed`: before all else big weights become inputs, which
+    makes models with many of them small at once, but slow to run.
+
+    A `Skeleton` keeps big weights out of memory; the models that `fails` then gets have tokens in their place, and `Skeleton.write`
+    writes them with their weights.
+
+    >>> small = reduce_model(model, lambda candidate: crashes(candidate))              # doctest: +SKIP
     """
-    best, left = _copy(model), budget
-    improved = True
-    while improved and left > 0:
-        improved = False
-        for step in (_flatter, _without_outputs, _without_nodes, _without_parts, _smaller, _simpler_constants):
-            kept = True
-            while kept and left > 0:  # start a step again after each success: what it offers has changed
-                kept = False
-                for candidate in step(best):
-                    left -= 1
-                    if left < 0:
-                        return best
-                    if fails(candidate):
-                        best, kept, improved = candidate, True, True
-                        break
-    return best
+    skeleton = model if isinstance(model, Skeleton) else Skeleton(model)
+    return Reduction(skeleton, fails, budget, seconds, told or (lambda reduction: None), may_feed).run()
 
 
 def reduce_feeds(feeds: dict[str, Array], fails: Callable[[dict[str, Array]], bool], *, budget: int = 200) -> dict[str, Array]:
     """The simplest numbers found on which `fails` still holds: zeros, ones, short numbers, array by array, then element by element."""
     best = dict(feeds)
     for name in feeds:
-        for other in _simpler(best[name]):
+        for other in simpler(best[name]):
             budget -= 1
             if budget < 0:
                 return best
@@ -54,216 +64,103 @@ def reduce_feeds(feeds: dict[str, Array], fails: Callable[[dict[str, Array]], bo
     return best
 
 
-def _copy(model: ModelProto) -> ModelProto:
-    made = ModelProto()
-    made.CopyFrom(model)
-    return made
+class _SpentError(Exception):
+    """No more tries are allowed."""
 
 
-def _tidy(model: ModelProto) -> ModelProto:
-    """Without what nobody reads any more, and with output types as inference finds them."""
-    graph = model.graph
-    while True:
-        read = _read(graph)
-        dead = [node for node in graph.node if not read & set(node.output)]
-        if not dead:
-            break
-        for node in dead:
-            graph.node.remove(node)
-    for stored in [stored for stored in graph.initializer if stored.name not in read]:
-        graph.initializer.remove(stored)
-    for port in [port for port in graph.input if port.name not in read]:
-        graph.input.remove(port)
-    called = {(node.domain, node.op_type) for node in _nodes(graph)}
-    called |= {(node.domain, node.op_type) for function in model.functions for node in function.node}
-    for function in [function for function in model.functions if (function.domain, function.name) not in called]:
-        model.functions.remove(function)
-    for inner in (graph, *_subgraphs(graph)):
-        del inner.value_info[:]
-        for port in inner.output if inner is not graph else ():
-            port.ClearField("type")  # a subgraph need not say; what it said may no longer be so
-    for port in graph.output:
-        if port.type.HasField("tensor_type"):
-            rank = len(port.type.tensor_type.shape.dim)
-            port.type.tensor_type.ClearField("shape")
-            types = _types(model)
-            if port.name in types and types[port.name].tensor_type.HasField("shape"):
-                port.type.CopyFrom(types[port.name])
-            else:
-                for _ in range(rank):
-                    port.type.tensor_type.shape.dim.add()
-    return model
+@final
+@dataclass(slots=True)
+class Reduction:
+    """One reduction.
 
+    `best` is the smallest model so far, `tried` counts the models that were judged, `improved` those that were kept, and `has_improved`
+    says whether the last one was. `is_finished`: nothing smaller was found, and not that there was no time left to look.
+    """
 
-def _read(graph: GraphProto) -> set[str]:
-    return {name for node in _nodes(graph) for name in node.input if name} | {
-        port.name for inner in (graph, *_subgraphs(graph)) for port in inner.output
-    }
+    skeleton: Skeleton
+    fails: Callable[[ModelProto], bool]
+    budget: int
+    seconds: float | None
+    told: Callable[[Reduction], None]
+    may_feed: bool = False
+    best: ModelProto = field(init=False)
+    tried: int = field(init=False, default=0)
+    improved: int = field(init=False, default=0)
+    has_improved: bool = field(init=False, default=False)
+    is_finished: bool = field(init=False, default=False)
+    _seen: set[bytes] = field(init=False, default_factory=set)
+    _began: float = field(init=False, default_factory=time.monotonic)
 
+    def __post_init__(self) -> None:
+        self.best = copied(self.skeleton.message)
 
-def _nodes(graph: GraphProto) -> Iterator[NodeProto]:
-    for inner in (graph, *_subgraphs(graph)):
-        yield from inner.node
+    def run(self) -> ModelProto:
+        """Reduce; the result is `best`."""
+        try:
+            if sum(1 for _ in all_nodes(self.best.graph)) > FEW:
+                self._chunks()
+            self._single_steps()
+            self.is_finished = True
+        except _SpentError:
+            pass
+        return self.best
 
+    def attempt(self, candidate: ModelProto | None) -> bool:
+        """Whether a candidate fails; then it is the best. One that was tried before, or that could not be made, does not."""
+        if candidate is None:
+            return False
+        digest = hashlib.blake2b(candidate.SerializeToString(deterministic=True), digest_size=16).digest()
+        if digest in self._seen:
+            return False
+        if self.tried >= self.budget or (self.seconds is not None and time.monotonic() - self._began >= self.seconds):
+            raise _SpentError
+        self._seen.add(digest)
+        self.tried += 1
+        self.has_improved = self.fails(candidate)
+        if self.has_improved:
+            self.best = candidate
+            self.improved += 1
+        self.told(self)
+        return self.has_improved
 
-def _subgraphs(graph: GraphProto) -> Iterator[GraphProto]:
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.type == AttributeProto.GRAPH:
-                yield attribute.g
-                yield from _subgraphs(attribute.g)
+    def _chunks(self) -> None:
+        if self.may_feed:
+            self.attempt(fed(self.best, weights(self.best, self.skeleton)))
+        self.attempt(inlined(self.best))
+        self.attempt(undocumented(self.best))
+        any(self.attempt(sized(self.best, size)) for size in (2, 1, 3))
+        self._main_graph()
+        while self._opened():
+            self._main_graph()
+        self._bodies()
 
+    def _main_graph(self) -> None:
+        """Take chunks of outputs and nodes out of the main graph."""
+        cutting = Cutting(self.skeleton, self.best)
+        ports = shrunk(cutting.ports, lambda fewer: self.attempt(cutting.model(cutting.indices, fewer)))
+        shrunk(cutting.needed(cutting.indices, ports), lambda fewer: self.attempt(cutting.model(fewer, ports)))
 
-def _types(model: ModelProto) -> dict[str, TypeProto]:
-    """The types of all values of the main graph, as far as inference goes."""
-    try:
-        graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    except (onnx.shape_inference.InferenceError, ValueError, RuntimeError):
-        graph = model.graph  # not inferable as it is: what is declared has to do
-    return {port.name: port.type for port in (*graph.input, *graph.value_info, *graph.output)}
+    def _opened(self) -> bool:
+        """Put one of the graphs inside the main graph in its place; whether that did."""
+        cutting = Cutting(self.skeleton, self.best)
+        return any(self.attempt(cutting.body(number)) for number in range(len(list(subgraphs(self.best.graph)))))
 
+    def _bodies(self) -> None:
+        """Take chunks of nodes out of the graphs inside the main graph, the outer ones first."""
+        for number, inner in enumerate(list(subgraphs(self.best.graph))):
+            if number >= len(list(subgraphs(self.best.graph))):
+                return  # they went with what was taken out
+            cutting = Cutting(self.skeleton, self.best)
+            shrunk(range(len(inner.node)), partial(self._thinned, cutting, number))
 
-def _flatter(model: ModelProto) -> Iterator[ModelProto]:
-    """Functions in the place of their calls; a branch in the place of its If."""
-    if model.functions:
-        yield _tidy(onnx.inliner.inline_local_functions(model))
-    for i, node in enumerate(model.graph.node):
-        for attribute in node.attribute if node.op_type == "If" and not node.domain else ():
-            made = _copy(model)
-            before, after = list(made.graph.node)[:i], list(made.graph.node)[i + 1 :]
-            del made.graph.node[:]
-            made.graph.node.extend([*before, *attribute.g.node, *after])
-            made.graph.initializer.extend(attribute.g.initializer)
-            for port, name in zip(attribute.g.output, node.output, strict=True):
-                _rename(made.graph, port.name, name)
-            yield _tidy(made)
+    def _thinned(self, cutting: Cutting, number: int, kept: list[int]) -> bool:
+        return self.attempt(cutting.thinned(number, kept))
 
-
-def _without_outputs(model: ModelProto) -> Iterator[ModelProto]:
-    for i in range(len(model.graph.output) if len(model.graph.output) > 1 else 0):
-        made = _copy(model)
-        del made.graph.output[i]
-        yield _tidy(made)
-
-
-def _without_nodes(model: ModelProto) -> Iterator[ModelProto]:
-    """A node's results become inputs of the graph, or one of its operands takes the place of its result."""
-    types = _types(model)
-    outputs = {port.name for port in model.graph.output}
-    for i in reversed(range(len(model.graph.node))):
-        node = model.graph.node[i]
-        names = [name for name in node.output if name]
-        if not outputs & set(names) and all(name in types and types[name].tensor_type.elem_type for name in names):
-            made = _copy(model)
-            del made.graph.node[i]
-            for name in names:
-                made.graph.input.add(name=name).type.CopyFrom(types[name])
-            yield _tidy(made)
-        for name in dict.fromkeys(node.input):
-            if name and name in types and names and types.get(names[0]) == types[name]:
-                made = _copy(model)
-                del made.graph.node[i]
-                if names[0] in outputs:
-                    if not any(name in other.output for other in made.graph.node) or name in outputs:
-                        continue
-                    _rename(made.graph, name, names[0])
-                else:
-                    _rename(made.graph, names[0], name)
-                yield _tidy(made)
-
-
-def _rename(graph: GraphProto, old: str, new: str) -> None:
-    for node in _nodes(graph):
-        node.input[:] = [new if name == old else name for name in node.input]
-        node.output[:] = [new if name == old else name for name in node.output]
-
-
-def _without_parts(model: ModelProto) -> Iterator[ModelProto]:
-    """Attributes, optional inputs, listed but unread outputs, defaults of inputs, documentation and names."""
-    for i, node in enumerate(model.graph.node):
-        for k in range(len(node.attribute)):
-            if node.attribute[k].type == AttributeProto.GRAPH:
-                continue
-            made = _copy(model)
-            del made.graph.node[i].attribute[k]
-            yield _tidy(made)
-        for k in range(len(node.input)):
-            if node.input[k]:
-                made = _copy(model)
-                names = made.graph.node[i].input
-                names[k] = ""
-                while names and not names[-1]:
-                    del names[-1]
-                yield _tidy(made)
-    stored = {tensor.name for tensor in model.graph.initializer}
-    for i, port in enumerate(model.graph.input):
-        if port.name in stored:
-            made = _copy(model)
-            del made.graph.input[i]
-            yield _tidy(made)
-
-
-def _smaller(model: ModelProto) -> Iterator[ModelProto]:
-    """Dimensions of one size shrink together; then single ones. Symbols become numbers first."""
-    places = list(_extents(model))
-    symbols = {symbol for *_, symbol in places if symbol}
-    for symbol in sorted(symbols):
-        for size in (2, 1, 3):
-            yield _resized(model, {(name, axis): size for name, axis, _, held in places if held == symbol})
-    sizes = sorted({size for _, _, size, _ in places if size > 1}, reverse=True)
-    for size in sizes:
-        for other in [1, 2] if size > 2 else [1]:
-            yield _resized(model, {(name, axis): other for name, axis, held, _ in places if held == size})
-    for name, axis, size, _ in places:
-        for other in ([1, 2] if size > 2 else [1]) if size > 1 else []:
-            yield _resized(model, {(name, axis): other})
-
-
-def _extents(model: ModelProto) -> Iterator[tuple[str, int, int, str]]:
-    """(name, axis, size, symbol) of every dimension of inputs and initializers; a size is 0 where it is free."""
-    for port in model.graph.input:
-        for axis, dim in enumerate(port.type.tensor_type.shape.dim):
-            yield port.name, axis, dim.dim_value, dim.dim_param or ("" if dim.HasField("dim_value") else f"{port.name}?{axis}")
-    for stored in model.graph.initializer:
-        for axis, size in enumerate(stored.dims):
-            yield stored.name, axis, size, ""
-
-
-def _resized(model: ModelProto, wanted: dict[tuple[str, int], int]) -> ModelProto:
-    made = _copy(model)
-    for port in made.graph.input:
-        for axis, dim in enumerate(port.type.tensor_type.shape.dim):
-            if (port.name, axis) in wanted:
-                dim.dim_value = wanted[port.name, axis]
-    for stored in made.graph.initializer:
-        array = numpy_helper.to_array(stored)
-        for axis in range(array.ndim):
-            if (stored.name, axis) in wanted:
-                array = np.take(array, range(min(wanted[stored.name, axis], array.shape[axis])), axis)
-        if array.shape != tuple(stored.dims):
-            stored.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(array), stored.name))
-    return _tidy(made)
-
-
-def _simpler_constants(model: ModelProto) -> Iterator[ModelProto]:
-    for i, stored in enumerate(model.graph.initializer):
-        for array in _simpler(numpy_helper.to_array(stored)):
-            made = _copy(model)
-            replacement: TensorProto = numpy_helper.from_array(array, stored.name)
-            made.graph.initializer[i].CopyFrom(replacement)
-            yield made
-
-
-def _simpler(array: Array) -> Iterator[Array]:
-    """Simpler contents of the same type and shape, the simplest first; nothing when it is as simple as that."""
-    if array.dtype == object or not array.size:
-        return
-    whole = math.prod(array.shape)
-    counting = (np.arange(whole) + 1).reshape(array.shape)
-    with np.errstate(all="ignore"):
-        wide = array.astype(np.int64) if array.dtype.kind in "biu" else array.astype(np.float64)
-        for simpler in (np.zeros(array.shape), np.ones(array.shape), counting, np.round(wide), np.round(wide, 1)):
-            other = np.asarray(simpler).astype(array.dtype)
-            if np.array_equal(other, array) and array.tobytes() == other.tobytes():
-                return
-            yield other
+    def _single_steps(self) -> None:
+        """One greedy step after the other, until none helps."""
+        improved = -1
+        while improved != self.improved:
+            improved = self.improved
+            for step in steps(self.skeleton):
+                while any(map(self.attempt, step(self.best))):  # start a step again after each success: what it offers has changed
+                    pass
