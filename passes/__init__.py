@@ -8,7 +8,7 @@
 if __name__ != "graphopt.passes":
     raise ImportError(f"this folder is the package graphopt.passes, not {__name__!r}: run `pip install -e .`, import that")
 
-from graphopt.passes.levels import LEVELS, ON_REQUEST
+from graphopt.passes.levels import LEVELS, ON_REQUEST, TARGET_LEVELS
 from graphopt.pipeline.plugin import Plugin
 
 
@@ -33,4 +33,5 @@ PLUGIN = Plugin(
         "tensorrt": "graphopt.passes.targets:TENSORRT",
         "openvino": "graphopt.passes.targets:OPENVINO",
     },
+    target_levels=TARGET_LEVELS,
 )

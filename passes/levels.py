@@ -110,6 +110,48 @@ LEVELS: dict[int, tuple[str, ...]] = {
     ),
 }
 
+# Level 2 of onnxruntime's targets; `_SIGNED` is where int8 becomes uint8 on processors that run only that.
+_BEFORE = ("make-dequantize-unique", "dequantize-mismatched-bias", "absorb-relu-into-quantize", "absorb-clip-into-quantize")
+_SIGNED = ("convert-int8-to-uint8",)
+_AFTER = (
+    "propagate-dequantize-down",
+    # Only once no Relu and no Clip is left that a Q makes superfluous.
+    "move-relu-after-quantize",
+    "move-clip-after-quantize",
+    "propagate-quantize-up",
+    # What moved down and what moved up have met.
+    "cancel-dequantize-quantize",
+    "drop-quantization-around-movement",
+    "move-weight-transpose-through-dequantize",
+    "fuse-dynamic-quantization",
+    "fold-constants",
+    # A bound that the integers have by themselves is an Identity; zero points were written anew.
+    "eliminate-identity",
+    "merge-equal-initializers",
+    "eliminate-dead-nodes",
+)
+
+# What the levels above 1 do for each target, in this order.
+TARGET_LEVELS: dict[str, dict[int, tuple[str, ...]]] = {
+    "onnxruntime-cpu-x64": {2: (*_BEFORE, *_SIGNED, *_AFTER)},
+    "onnxruntime-cpu-arm64": {2: (*_BEFORE, *_AFTER)},
+    "tensorrt": {
+        2: (
+            "convert-qoperator-to-qdq",
+            # Products of floats that level 1 could not see, and a domain that nothing needs now.
+            "fuse-matmul-add",
+            "remove-unused-opset-imports",
+            "dequantize-bias",
+            "convert-uint8-to-int8",
+            "materialize-node-units",
+            "share-quantization",
+            "merge-equal-initializers",
+            "eliminate-dead-nodes",
+        ),
+    },
+    "openvino": {2: ("materialize-node-units", "share-quantization", "merge-equal-initializers", "eliminate-dead-nodes")},
+}
+
 # What belongs to no level and runs when a pipeline names it: good for some runtimes, in the way of others.
 ON_REQUEST: tuple[str, ...] = (
     # onnxruntime has no kernels for the first two on the CPU and takes them apart; the others are slow there.

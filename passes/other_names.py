@@ -37,7 +37,7 @@ def each(names: str, meaning: Meaning) -> dict[str, Meaning]:
 
 
 OPTIMIZER: dict[str, Meaning] = {
-    "adjust_add": NotBuilt("the broadcasting of opset 6 and older is another one: raise the opset with onnx.version_converter first"),
+    "adjust_add": Needless("it puts the constant of an Add second; rules here find it in either place"),
     "adjust_slice_and_matmul": NotBuilt("the product of fewer columns is what graphopt would make of it, where that is less work"),
     "eliminate_common_subexpression": "eliminate-common-subexpressions",
     "eliminate_consecutive_idempotent_ops": "eliminate-redundant-unary",

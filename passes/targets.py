@@ -1,10 +1,11 @@
-"""The runtimes that graphopt knows, as data: which passes prepare a model for each above level 1, and what each wants of Q and DQ.
+"""The runtimes that graphopt knows, as data: what each wants of Q and DQ. Which passes prepare a model for it: passes/levels.py.
 
 onnxruntime on CPUs: as 1.31 does it, measured; older ones ask less before they fuse. TensorRT and OpenVINO: as their documentation says.
 """
 
 from graphopt.ir import DType
 from graphopt.passes.integer_kernels import LACKS_OF_ONNXRUNTIME
+from graphopt.passes.levels import TARGET_LEVELS
 from graphopt.pipeline.target import Target
 from graphopt.quantization.parameters import INT4_TYPES, INT8_TYPES, INT16_TYPES
 from graphopt.runtimes import conditions as where
@@ -90,31 +91,10 @@ _ONNXRUNTIME_PREPARES = (
     preparation.absorb_activations,
 )
 
-# Level 2 of onnxruntime's targets; `_SIGNED` is where int8 becomes uint8 on processors that run only that.
-_BEFORE = ("make-dequantize-unique", "dequantize-mismatched-bias", "absorb-relu-into-quantize", "absorb-clip-into-quantize")
-_SIGNED = ("convert-int8-to-uint8",)
-_AFTER = (
-    "propagate-dequantize-down",
-    # Only once no Relu and no Clip is left that a Q makes superfluous.
-    "move-relu-after-quantize",
-    "move-clip-after-quantize",
-    "propagate-quantize-up",
-    # What moved down and what moved up have met.
-    "cancel-dequantize-quantize",
-    "drop-quantization-around-movement",
-    "move-weight-transpose-through-dequantize",
-    "fuse-dynamic-quantization",
-    "fold-constants",
-    # A bound that the integers have by themselves is an Identity; zero points were written anew.
-    "eliminate-identity",
-    "merge-equal-initializers",
-    "eliminate-dead-nodes",
-)
-
 ONNXRUNTIME_CPU_X64 = Target(
     "onnxruntime-cpu-x64",
     "onnxruntime on x86-64 processors: uint8 activations, Q and DQ moved out of the way of its fusions",
-    {2: (*_BEFORE, *_SIGNED, *_AFTER)},
+    TARGET_LEVELS["onnxruntime-cpu-x64"],
     Wants(
         units=(*_products(where.UNSIGNED_INPUT), *_OTHERS),
         lacks=_LACKS,
@@ -127,7 +107,7 @@ ONNXRUNTIME_CPU_X64 = Target(
 ONNXRUNTIME_CPU_ARM64 = Target(
     "onnxruntime-cpu-arm64",
     "onnxruntime on 64-bit ARM processors: int8 or uint8 activations, Q and DQ moved out of the way of its fusions",
-    {2: (*_BEFORE, *_AFTER)},
+    TARGET_LEVELS["onnxruntime-cpu-arm64"],
     Wants(
         units=(*_products(where.SIGNED_WITH_SIGNED), *_OTHERS),
         lacks=_LACKS,
@@ -154,19 +134,7 @@ _INTEGERS = frozenset({"Cast", "Identity", "Shape", "Size"})
 TENSORRT = Target(
     "tensorrt",
     "TensorRT, explicit quantization: int8 with zero point 0, Q and DQ around each operator",
-    {
-        2: (
-            "convert-qoperator-to-qdq",
-            # Products of floats that level 1 could not see, and a domain that nothing needs now.
-            "fuse-matmul-add",
-            "remove-unused-opset-imports",
-            "dequantize-bias",
-            "convert-uint8-to-int8",
-            "materialize-node-units",
-            "merge-equal-initializers",
-            "eliminate-dead-nodes",
-        ),
-    },
+    TARGET_LEVELS["tensorrt"],
     Wants(
         activations=frozenset({DType.int8, DType.float8e4m3fn, DType.float4e2m1}),
         weights=frozenset({DType.int8, DType.int4, DType.float8e4m3fn, DType.float4e2m1}),
@@ -192,7 +160,7 @@ TENSORRT = Target(
 OPENVINO = Target(
     "openvino",
     "OpenVINO: a Q and DQ with equal parameters on every tensor, which it makes FakeQuantize of and moves itself",
-    {2: ("materialize-node-units", "share-quantization", "merge-equal-initializers", "eliminate-dead-nodes")},
+    TARGET_LEVELS["openvino"],
     Wants(
         activations=INT8_TYPES | INT16_TYPES,
         weights=INT8_TYPES | INT16_TYPES | INT4_TYPES | {DType.int32},

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -13,21 +12,15 @@ from graphopt.ir.edit import Editor
 from graphopt.ir.graph import Graph, Node
 from graphopt.ir.model import Model
 from graphopt.observe.observer import Observer
+from graphopt.pipeline.level import Level
 
 if TYPE_CHECKING:
     from graphopt.match.rule import Exactness, Rule
 
+__all__ = ["Context", "Level", "Pass", "RulePass"]
+
 T = TypeVar("T")
 WORSE = ("exact", "rounding", "approximate")  # in this order
-
-
-class Level(IntEnum):
-    """When a pass runs. `optimize(level=n)` runs the levels 1 to n."""
-
-    PLACEMENT = 0  # after partitioning, whatever the level asked for: casts and copies between providers
-    BASIC = 1  # keeps values, standard operators only, right for every runtime
-    EXTENDED = 2  # needs a target
-    LAYOUT = 3  # memory order
 
 
 @dataclass(slots=True)

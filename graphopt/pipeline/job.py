@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from graphopt import io
-from graphopt.errors import InternalError, ModelError
+from graphopt.errors import InternalError, ModelError, SpecError
 from graphopt.infer.freeze import Frozen, Wishes, freeze_dimensions
 from graphopt.infer.model import infer_model
 from graphopt.io.files import refuse_unwritable
@@ -23,18 +23,23 @@ from graphopt.ir.model import Model
 from graphopt.ir.tensor import FileSlice
 from graphopt.match.rule import RuleError
 from graphopt.observe.inventory import Inventory, Signature
+from graphopt.observe.limit import Limit
 from graphopt.observe.observer import Observer, Observers
-from graphopt.observe.report import DataFile, Report
+from graphopt.observe.page.history import History
+from graphopt.observe.provenance import SINCE, Provenance, is_told
+from graphopt.observe.report import DataFile, Report, is_page
 from graphopt.observe.statistics import Statistics
 from graphopt.observe.trace import Trace, name_map, node_names
 from graphopt.observe.watch import VerifyEach
 from graphopt.pipeline.blame import Running, advice
 from graphopt.pipeline.pipeline import Pipeline
 from graphopt.pipeline.registry import Registry
+from graphopt.pipeline.reproducer import Reproducer, can_be_read
 from graphopt.pipeline.runner import passes_of, resolve, run_pipeline
 
 if TYPE_CHECKING:
     from graphopt.verify import Comparison
+    from graphopt.verify.comparison import Original
 
 
 @final
@@ -43,7 +48,10 @@ class Job:
     """What is to be done, and after `run` what was: `report`, `comparison`.
 
     `source` is a path, a ModelProto or a Model (which is changed in place). `counted` fills the report's counts, `traced` its rewrites,
-    names and reasons as well. `report_path` implies both. `wishes` says which dimensions to freeze. `save_options` go to `io.save`.
+    names and reasons as well. `report_path` implies both. `provenance` stores in the result where each node comes from, which a model that
+    says it already goes on to do. `reasoned` counts why rules declined. `bisect_limit` lets that many rewrites through, all when -1, and
+    tells `tell_limit` of each. `reproducer` is where a run that fails is left as one file. `wishes` says which dimensions to freeze.
+    `save_options` go to `io.save`. `drawn` keeps for the report what its page draws; a caller may bring the `report` to be filled.
     """
 
     source: Any  # Any: a ModelProto is one, and only io may know protos
@@ -60,16 +68,22 @@ class Job:
     write_anyway: bool = False
     counted: bool = False
     traced: bool = False
+    reasoned: bool = False
+    provenance: bool = False
+    bisect_limit: int | None = None
+    tell_limit: Callable[[str], None] | None = None
     report_path: Path | None = None
     reproducer: Path | None = None
     save_options: dict[str, Any] = field(default_factory=dict)  # Any: keyword arguments
-    report: Report = field(init=False)
+    drawn: bool = False
+    report: Report = field(default_factory=Report)
     comparison: Comparison | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.report = Report(str(self.pipeline))
-        self.traced = self.traced or self.report_path is not None
-        self.counted = self.counted or self.traced
+        self.report.begin(str(self.pipeline))
+        self.drawn = self.drawn or (self.report_path is not None and is_page(self.report_path))
+        self.traced = self.traced or self.drawn or self.report_path is not None
+        self.counted = self.counted or self.traced or self.reasoned
         self._original: Any = self.source  # Any: as source
         self._frozen = Frozen()
         self._data_before: dict[Path, int] = {}
@@ -80,6 +94,8 @@ class Job:
         for path in (self.output, self.report_path, self.reproducer):
             if path is not None:
                 refuse_unwritable(path)
+        if self.reproducer is not None and self.reproducer.resolve() in [path.resolve() for path in self._files()]:
+            raise SpecError(f"the reproducer would replace {self.reproducer}, which this run reads or writes; give it a name of its own")
         with collector_resting():
             return self._run_all(observer if observer is not None else Observer())
 
@@ -107,6 +123,9 @@ class Job:
             raise failure
         return model
 
+    def _files(self) -> list[Path]:
+        return [path for path in (self.source, self.output, self.report_path) if isinstance(path, Path)]
+
     @contextmanager
     def _timed(self, phase: str, observer: Observer) -> Iterator[None]:
         observer.phase_began(phase)
@@ -130,12 +149,22 @@ class Job:
         report = self.report
         if self.initializers_are_constants:
             report.frozen = freeze(model)
-        statistics = Statistics(reasons=self.traced) if self.counted else None
+        statistics = Statistics(reasons=self.traced or self.reasoned) if self.counted else None
         trace, names = (Trace(), node_names(model)) if self.traced else (None, ())
-        watching = Observers.of(statistics, trace, VerifyEach() if self.verify_each else None, observer)
+        told = is_told(model)
+        origins = Provenance(model) if self.traced or self.provenance or told else None
+        history = History() if self.drawn else None
+        watching = Observers.of(statistics, history, origins, trace, VerifyEach() if self.verify_each else None, observer)
         report.frozen_dimensions = self._frozen = freeze_dimensions(model, self.wishes, watching)
         signature = Signature.of(model)
-        report.changes = self._run(model, watching)
+        report.changes = self._run(model, watching, self.tell_limit)
+        if history is not None:
+            history.finish(model)
+            report.history = history
+        if origins is not None:
+            report.origins = origins.origins()
+            if self.provenance or (told and is_told(model)):
+                store_provenance(origins, model, watching)
         report.signature_changes = signature.changes(Signature.of(model))
         steps = passes_of(resolve(self.pipeline, self.registry, self.only, self.skip))
         if report.signature_changes and not any(step.changes_signature for step in steps):
@@ -152,43 +181,54 @@ class Job:
         """The error for a changed signature: the model's own fault when it declares what its nodes do not give."""
         words = "; ".join(changes)
         if not isinstance(self._original, Model):
-            untouched = self._untouched()
+            untouched = self.untouched()
             infer_model(untouched)
             if declared.changes(Signature.of(untouched)) == changes:
                 return ModelError(f"the model declares what it does not compute: {words}; correct the declaration")
         return InternalError(f"the signature of the model changed: {words}")
 
-    def _run(self, model: Model, observer: Observer) -> int:
+    def _run(self, model: Model, observer: Observer, tell_limit: Callable[[str], None] | None = None) -> int:
+        if self.bisect_limit is not None:
+            observer = Observers.of(observer, Limit(self.bisect_limit, tell_limit))
         return run_pipeline(self.pipeline, model, observer, registry=self.registry, only=self.only, skip=self.skip)
 
     def again(self, observer: Observer) -> Model:
         """The same work once more from the start, told to another observer; what bisection runs."""
-        model = self._untouched()
+        model = self.untouched()
         self._run(model, observer)
         return model
 
-    def _untouched(self) -> Model:
+    def untouched(self) -> Model:
+        """The model as it is before the first pass, loaded anew, with what was asked for frozen."""
         model = self._fresh()
         if self.initializers_are_constants:
             freeze(model)
-        freeze_dimensions(model, self.wishes)
+        self._frozen = freeze_dimensions(model, self.wishes)
         return model
+
+    def original(self) -> Original:
+        """What every result is compared with, as far as `run` or `untouched` knows by now what is frozen."""
+        from graphopt.verify.comparison import Options, Original
+
+        return Original(self._original, Options(initializers_are_constants=self.initializers_are_constants, frozen=self._frozen))
 
     def _compare(self, model: Model) -> InternalError | None:
         """Compare the result with the original; the error to raise when it differs, which names the rewrite to blame."""
         from graphopt.verify import find_culprit
-        from graphopt.verify.comparison import Options, Original
 
-        original = Original(self._original, Options(initializers_are_constants=self.initializers_are_constants, frozen=self._frozen))
+        original = self.original()
         self.comparison = original.compare(model)
         self.report.verification = self.comparison.as_json()
         if not self.comparison.differs:
             return None
-        culprit = find_culprit(original, self.again, baseline=self._untouched, found=self.comparison)
+        culprit = find_culprit(original, self.again, baseline=self.untouched, found=self.comparison)
         self.report.verification["culprit"] = None if culprit is None else str(culprit)
         blame = f"to blame is {culprit}" if culprit is not None else "a second run agrees: something in the model or the runtime is random"
         written = "" if self.write_anyway or self.output is None else "; nothing was written"
-        return InternalError(f"the optimized model computes something else; {blame}{written}\n{self.comparison}")
+        what = f"the optimized model computes something else; {blame}"
+        self._keep(InternalError(what))
+        again = f"\nTo see it again: {_how(self.reproducer)}" if self.reproducer is not None else ""
+        return InternalError(f"{what}{written}\n{self.comparison}{again}")
 
     def _save(self, model: Model, output: Path) -> None:
         io.save(model, output, **self.save_options)
@@ -219,16 +259,35 @@ class Job:
 
     def _with_advice(self, error: InternalError | RuleError, step: str) -> InternalError | RuleError:
         """The same error, with what to send to whom. `step` is the pass that ran."""
-        name = str(self.source) if isinstance(self.source, Path) else "MODEL.onnx"
-        if self.reproducer is not None:
-            io.save(self._fresh(), self.reproducer)
-            name = str(self.reproducer)
+        self._keep(error)
+        kept = self.reproducer
+        if kept is None or not can_be_read(self.pipeline, self.registry):
+            name = str(kept or (self.source if isinstance(self.source, Path) else "MODEL.onnx"))
+            what = f"with the model: graphopt optimize {shlex.quote(name)} --dry-run {self.words()}"
+        else:
+            what = f"with the file {kept}, which does it again: {_how(kept)}"
+        return type(error)(f"{error}\n{advice(step, self.registry)}, {what}")
+
+    def _keep(self, error: InternalError | RuleError) -> None:
+        """Leave this run as one file, if that is asked for."""
+        if self.reproducer is None:
+            return
+        try:
+            Reproducer.of(self, error).write(self._fresh(), self.reproducer)
+        except ModelError as unwritten:
+            raise type(error)(f"{error}\nNo reproducer was left: {unwritten}") from error
+
+    def words(self) -> str:
+        """What a command line says that asks for the same work."""
         constants = " --initializers-are-constants" if self.initializers_are_constants else ""
         choice = "".join([*(f" --only {each}" for each in self.only), *(f" --skip {each}" for each in self.skip)])
         plugins = "".join(f" --plugin {shlex.quote(target)}" for target in self.registry.named)
         sizes = "".join(f" {shlex.quote(word)}" for word in self.wishes.words())
-        command = f"graphopt optimize {shlex.quote(name)} --dry-run -p '{self.pipeline}'{constants}{sizes}{choice}{plugins}"
-        return type(error)(f"{error}\n{advice(step, self.registry)}, with the model: {command}")
+        return f"-p '{self.pipeline}'{constants}{sizes}{choice}{plugins}"
+
+
+def _how(kept: Path) -> str:
+    return f"onnx-opt --run-reproducer {shlex.quote(str(kept))}"
 
 
 def freeze(model: Model) -> list[str]:
@@ -240,6 +299,15 @@ def freeze(model: Model) -> list[str]:
     if frozen:
         model.ir_version = max(model.ir_version, INITIALIZERS_ARE_NO_INPUTS)
     return [value.name for value in frozen]
+
+
+def store_provenance(origins: Provenance, model: Model, observer: Observer) -> None:
+    """Store in a model where its nodes come from, or tell why that cannot be."""
+    if model.ir_version >= SINCE:
+        origins.store()
+    else:
+        version = f"nodes have metadata from IR version {SINCE} on, and this model is of version {model.ir_version}"
+        observer.warned("provenance", f"where the nodes come from is not stored: {version}")
 
 
 def file_bytes(source: object, model: Model) -> int | None:

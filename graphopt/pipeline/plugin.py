@@ -1,4 +1,4 @@
-"""What a package says of the passes, rules, targets, operator facts and shape functions that it brings.
+"""What a package says of the passes, rules, targets, operator facts, shape functions and commands' defaults that it brings.
 
 Imports nothing: an index of names must be cheap.
 
@@ -25,7 +25,7 @@ GROUP = "graphopt.plugins"
 
 @final
 class Plugin:
-    """One package's passes, rules, targets, operator facts and shape functions, by name.
+    """One package's passes, rules, targets, operator facts and shape functions, by name; and what its users want by default.
 
     The right sides are `"module:name"`, imported when named.
 
@@ -39,9 +39,16 @@ class Plugin:
     `other_names` is one such place, of a table of the names that other tools have for what these passes do
     (`graphopt.pipeline.other_names`); it is imported when a pipeline names what is neither a pass nor a rule.
     `targets` name `graphopt.pipeline.target.Target`s: what a runtime wants of a model, and which passes prepare it.
+    `target_levels` may say of each what its `levels` say, for lists of passes that are to appear at once: without it the target is
+    imported.
+    `requires` is what it was made for, like "graphopt>=0.1,<2": where that is not what is installed, it is left out and nothing that it
+    names is imported.
+    `defaults` have for a command the options that are meant when nobody gives them: `{"optimize": {"verify": True, "report": "r.html"}}`.
     """
 
-    __slots__ = ("levels", "name", "operators", "other_names", "passes", "rules", "shapes", "targets")
+    __slots__ = (
+        "defaults", "levels", "name", "operators", "other_names", "passes", "requires", "rules", "shapes", "target_levels", "targets",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -54,6 +61,9 @@ class Plugin:
         shapes: Mapping[str, str] | None = None,
         other_names: str | None = None,
         targets: Mapping[str, str] | None = None,
+        target_levels: Mapping[str, Mapping[int, tuple[str, ...]]] | None = None,
+        requires: str = "",
+        defaults: Mapping[str, Mapping[str, object]] | None = None,
     ) -> None:
         self.name = name
         self.passes = dict(passes or {})
@@ -63,6 +73,20 @@ class Plugin:
         self.shapes = dict(shapes or {})
         self.other_names = other_names
         self.targets = dict(targets or {})
+        self.target_levels = dict(target_levels or {})
+        self.requires = requires
+        self.defaults = {command: dict(options) for command, options in (defaults or {}).items()}
+
+    @staticmethod
+    def load(target: str) -> Plugin:
+        """A plug-in that is not installed: "module" (its PLUGIN), "module:NAME", or the path of a file, "./my_rules.py".
+
+        A file or module without a PLUGIN is taken as it is: the passes and rules that it defines. Raises SpecError when it cannot be
+        loaded.
+        """
+        from graphopt.pipeline.discovery import load_plugin  # knows plug-ins, and is needed by few
+
+        return load_plugin(target)
 
     def __repr__(self) -> str:
         return f"Plugin({self.name!r}, {len(self.passes)} passes, {len(self.rules)} rules)"

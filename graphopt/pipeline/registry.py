@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import entry_points
+from functools import cache, reduce
 from typing import TYPE_CHECKING, TypeVar, final
 
 from graphopt.errors import SpecError, nearest
 from graphopt.pipeline.base import Level, Pass, RulePass
+from graphopt.pipeline.discovery import CODE, discovered, load_plugin, reason_of, timed
 from graphopt.pipeline.options import options_of
 from graphopt.pipeline.order import Place, in_order
 from graphopt.pipeline.other_names import OtherName, read_table
-from graphopt.pipeline.plugin import GROUP, Plugin
+from graphopt.pipeline.plugin import Plugin
 
 if TYPE_CHECKING:
     from graphopt.match.rule import Rule
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 OURS = "graphopt"  # the plug-in whose passes come first in each level
-NAME = re.compile(r"(?!fixpoint$|level\d+$)[a-z][a-z0-9]*(-[a-z0-9]+)*")
+NAME = re.compile(r"(?!fixpoint$|when$|level\d+$)[a-z][a-z0-9]*(-[a-z0-9]+)*")
 OPERATOR = re.compile(r"\S+\.[^\s.]+")
 
 
@@ -101,10 +101,11 @@ class Registry:
                 if form.fullmatch(name):
                     found[name] = entry
                 else:
-                    self._fail(f"the {what} {name!r} of the plug-in {plugin.name!r} is left out: a name is {said}")
+                    self.fail(f"the {what} {name!r} of the plug-in {plugin.name!r} is left out: a name is {said}")
         return found
 
-    def _fail(self, message: str) -> None:
+    def fail(self, message: str) -> None:
+        """Note what is left out, or what else its user should know."""
         if message not in self.failures:
             self.failures.append(message)
 
@@ -123,8 +124,8 @@ class Registry:
                 if not isinstance(found, OperatorFacts):
                     raise TypeError(f"it is {found!r}, no OperatorFacts")
                 register(found)
-            except Exception as error:  # whatever a stranger's module raises while it is imported
-                self._fail(f"the operator {entry.name!r} stays opaque: {entry} cannot be loaded: {_reason(error)}")
+            except CODE as error:
+                self.fail(f"the operator {entry.name!r} stays opaque: {entry} cannot be loaded: {reason_of(error)}")
 
     def _announce_shapes(self) -> None:
         from graphopt.infer.shape_functions import ShapeFunction, register
@@ -135,7 +136,7 @@ class Registry:
             try:
                 register(domain, op_type, ShapeFunction(entry.load, entry.owner))
             except ValueError as error:
-                self._fail(f"the shape function of {entry.name!r} is left out: {entry}: {error}")
+                self.fail(f"the shape function of {entry.name!r} is left out: {entry}: {error}")
 
     # ---- passes
 
@@ -149,12 +150,15 @@ class Registry:
     def _loaded(self, what: str, entry: Entry, read: Callable[[object], T]) -> T | None:
         """What an entry names, as `read` takes it; None when it cannot be loaded or is something else: then `failures` says so."""
         try:
-            found = read(entry.load())
+            loaded, slow = timed(entry.load)
+            found = read(loaded)
             if (called := getattr(found, "name", None)) != entry.name:
                 raise TypeError(f"it calls itself {called!r}")
-        except Exception as error:  # whatever a stranger's module raises while it is imported
-            self._fail(f"the {what} {entry.name!r} is left out: {entry} cannot be loaded: {_reason(error)}")
+        except CODE as error:
+            self.fail(f"the {what} {entry.name!r} is left out: {entry} cannot be loaded: {reason_of(error)}")
             return None
+        if slow and entry.owner != OURS:
+            self.fail(f"the {what} {entry.name!r} of the plug-in {entry.owner!r} {slow}")
         return found
 
     def pass_named(self, name: str) -> type[Pass]:
@@ -204,8 +208,8 @@ class Registry:
             if not isinstance(table, Mapping):
                 raise TypeError(f"it is {table!r}, no table of names")
             return read_table(table)
-        except Exception as error:  # whatever a stranger's module raises while it is imported
-            self._fail(f"the names of other tools are left out: {entry} cannot be loaded: {_reason(error)}")
+        except CODE as error:
+            self.fail(f"the names of other tools are left out: {entry} cannot be loaded: {reason_of(error)}")
             return {}
 
     def other_name(self, name: str) -> OtherName | None:
@@ -241,14 +245,14 @@ class Registry:
         names = self.target_named(target).levels.get(number, ())
         for name in names:
             if name not in self.passes:
-                self._fail(f"the target {target!r} lists {name!r} in its level {number}, but there is no such pass")
+                self.fail(f"the target {target!r} lists {name!r} in its level {number}, but there is no such pass")
         return [name for name in names if name in self.passes]
 
     def _named_for(self, plugin: Plugin, number: int) -> Iterable[str]:
         if plugin.levels is not None:
             for name in plugin.levels.get(number, ()):
                 if name not in plugin.passes:
-                    self._fail(f"the plug-in {plugin.name!r} lists {name!r} in its level {number} but brings no such pass")
+                    self.fail(f"the plug-in {plugin.name!r} lists {name!r} in its level {number} but brings no such pass")
             return [name for name in plugin.levels.get(number, ()) if name in self.passes and name in plugin.passes]
         return [name for name in plugin.passes if (known := self.find(name)) is not None and known.level == number]
 
@@ -293,9 +297,13 @@ class Registry:
     def rule_named(self, name: str) -> Rule:
         """A rule. Raises SpecError with the near name when there is none."""
         rules = self.rules()
-        if name not in rules:
-            raise SpecError(f"no rule is called {name!r}{nearest(name, rules)}")
-        return rules[name].rule
+        if name in rules:
+            return rules[name].rule
+        if name in self.passes:
+            applied = [rule.name for rule in self.pass_named(name).rules]
+            said = f"its rules: {', '.join(applied)}" if applied else "it applies no rules"
+            raise SpecError(f"{name} is a pass; {said}")
+        raise SpecError(f"no rule is called {name!r}{nearest(name, rules)}")
 
     def single(self, name: str) -> Pass | None:
         """A pass of one rule, for a name that is a rule's and no pass's; None when there is no such rule."""
@@ -304,6 +312,8 @@ class Registry:
 
 
 def _as_pass(found: object) -> type[Pass]:
+    if isinstance(found, Pass) and not options_of(type(found)):
+        found = type(found)  # one that `RulePass.of` or `onnx_ir_pass` made says all that its class says
     if not (isinstance(found, type) and issubclass(found, Pass)):
         raise TypeError(f"it is {found!r}, not a subclass of Pass")
     options_of(found)
@@ -329,38 +339,30 @@ def _as_target(found: object) -> Target:
 @cache
 def installed() -> Registry:
     """The registry of all that is installed, looked up once. Raises SpecError when two plug-ins own one name."""
-    plugins, failures = [], []
-    points = {(point.name, point.value): point for point in entry_points(group=GROUP)}  # an editable install may be seen twice
-    for _, point in sorted(points.items()):
-        try:
-            plugin = point.load()
-            if not isinstance(plugin, Plugin):
-                raise TypeError(f"{point.value} is {plugin!r}, not a graphopt Plugin")
-        except Exception as error:  # whatever a stranger's module raises while it is imported
-            failures.append(f"the plug-in {point.name!r} is left out: {point.value} cannot be loaded: {_reason(error)}")
-        else:
-            plugins.append(plugin)
+    plugins, failures = discovered()
     return Registry(tuple(plugins), failures)
 
 
-def with_plugin(registry: Registry, target: str) -> Registry:
-    """The same registry and one plug-in more: "module" (its PLUGIN) or "module:name"; one that it has already changes nothing.
+def with_plugin(registry: Registry, target: str | Plugin) -> Registry:
+    """The same registry and one plug-in more: one at hand, or what `Plugin.load` takes; one that it has already changes nothing.
 
     Raises SpecError when it cannot be loaded.
     """
-    entry = Entry("", target if ":" in target else f"{target}:PLUGIN", target)
     try:
-        plugin = entry.load()
-    except Exception as error:  # whatever a stranger's module raises while it is imported
+        plugin, slow = (target, "") if isinstance(target, Plugin) else timed(lambda: load_plugin(target))
+    except SpecError:
         if any(known.name == target for known in registry.plugins):
             return registry
-        raise SpecError(f"the plug-in {target!r} cannot be loaded: {_reason(error)}") from error
-    if not isinstance(plugin, Plugin):
-        raise SpecError(f"the plug-in {target!r} is {plugin!r}; name a graphopt.pipeline.plugin.Plugin")
+        raise
     if plugin in registry.plugins:
         return registry
-    return Registry((*registry.plugins, plugin), list(registry.failures), (*registry.named, target))
+    said = plugin.name if isinstance(target, Plugin) else target
+    failures = [*registry.failures, *([f"the plug-in {said!r} {slow}"] if slow else [])]
+    return Registry((*registry.plugins, plugin), failures, (*registry.named, said))
 
 
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+def with_plugins(plugins: Sequence[str | Plugin]) -> Registry:
+    """What is installed, and these plug-ins. Raises SpecError when one cannot be loaded."""
+    if isinstance(plugins, (str, Plugin)):
+        raise SpecError(f"plugins takes a list: plugins=[{plugins!r}]")
+    return reduce(with_plugin, plugins, installed())

@@ -15,8 +15,8 @@ from graphopt.ir.graph import Graph, Node
 from graphopt.ir.model import Model
 from graphopt.ir.scopes import part_names
 from graphopt.observe.observer import Observer
-from graphopt.pipeline.base import Context, Pass, RulePass
-from graphopt.pipeline.pipeline import ROUNDS, Fixpoint, LevelStep, Pipeline, Skip, Step
+from graphopt.pipeline.base import Context, Level, Pass, RulePass
+from graphopt.pipeline.pipeline import ROUNDS, Fixpoint, LevelStep, Pipeline, Skip, Step, When, no_target
 from graphopt.pipeline.registry import Registry, installed
 
 
@@ -73,7 +73,8 @@ def run_pipeline(
 def resolve(pipeline: Pipeline, registry: Registry, only: Collection[str] = (), skip: Collection[str] = ()) -> tuple[Task, ...]:
     """What a pipeline runs, its levels taken apart.
 
-    `only` and `skip` choose among the passes, by our name or another tool's. Raises SpecError when they name none.
+    `only` and `skip` choose among the passes, by our name or another tool's. The steps of a `When` are none of it: `Pipeline.for_target`
+    decides it. Raises SpecError when they name none, and for a level above 1 without a target.
     """
     tasks = _resolved(pipeline.steps, registry)
     running = {step.name for step in passes_of(tasks)}
@@ -117,7 +118,11 @@ def _resolved(steps: Iterable[Step], registry: Registry) -> tuple[Task, ...]:
                 for task, leaves in tasks
                 for kept in (_without((task,), {step.name}, levels_only=True) if leaves else (task,))
             ]
+        elif isinstance(step, When):
+            continue  # nobody said which target it is for
         elif isinstance(step, LevelStep):
+            if step.level > Level.BASIC and not step.target:
+                raise SpecError(no_target(step.level, registry))
             found = [known() for name in registry.level(step.level, step.target) if (known := registry.find(name)) is not None]
             tasks.append((Loop(tuple(found), ROUNDS, str(step), is_level=True), True))
         elif isinstance(step, Fixpoint):

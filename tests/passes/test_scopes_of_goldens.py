@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -24,10 +23,11 @@ from graphopt.observe.statistics import Statistics
 from graphopt.pipeline.base import Pass
 from graphopt.pipeline.pipeline import Pipeline
 from graphopt.pipeline.runner import run_pipeline
+from graphopt.testing.golden import Golden
 from graphopt.verify.comparison import Options, Original
 from graphopt.verify.selfcheck.cases import constant_node
 from graphopt.verify.selfcheck.running import all_nodes
-from tests.golden.test_golden import FILES, PARTING, RUN, name_of
+from tests.golden.test_golden import FILES, name_of
 from tests.runtimes import HAS_OLD_RUNTIME
 from tests.sweeps.random_pipelines import exactness_of
 from tests.sweeps.truth import Truth
@@ -171,23 +171,21 @@ def difference(before: ModelProto, result: ModelProto, pipeline: Pipeline, stati
 
 @pytest.mark.parametrize(("path", "where"), CASES)
 def test_inside_as_in_the_main_graph(path: Path, where: str) -> None:
-    text = path.read_text()
-    run = RUN.search(text)
-    assert run is not None
-    pipeline = Pipeline.parse(shlex.split(run[1])[1])
+    golden = Golden.read(path)
+    pipeline = Pipeline.parse(golden.pipeline)
     wrap, inside = FORMS[where]
     changes = runs = 0
-    for golden in PARTING.split(text):
-        source = onnx.parser.parse_model(golden)
+    for text in golden.models:
+        source = onnx.parser.parse_model(text)
         plain, plain_after, statistics = after(source, pipeline)
         if not any(count.changes for count in statistics.passes.values()):
             continue
         wrapped = wrap(source)
         read, result, statistics = after(wrapped, pipeline)
-        assert is_valid(result) or not is_valid(wrapped), golden
+        assert is_valid(result) or not is_valid(wrapped), text
         if changed(inside(read), inside(result), operators=changed(plain.graph, plain_after.graph, operators=True)):
             wrong = difference(wrapped, result, pipeline, statistics)
-            assert not wrong or path.parent.name in LOSSY, f"{wrong}\n{golden}"
+            assert not wrong or path.parent.name in LOSSY, f"{wrong}\n{text}"
             changes, runs = changes + 1, runs + (wrong is not None)
         if changes >= ENOUGH and runs:
             break

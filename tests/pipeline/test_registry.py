@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from graphopt.errors import SpecError
+from graphopt.pipeline import discovery
 from graphopt.pipeline import registry as module
 from graphopt.pipeline.plugin import GROUP, Plugin
 from graphopt.pipeline.registry import Registry, installed, with_plugin
@@ -21,7 +22,7 @@ STRANGER = Plugin("stranger", passes={"comes-last": f"{HERE}:ComesLast"})
 def entry_points(monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
     """The entry points that `installed` finds; a test fills the list."""
     points: list[EntryPoint] = []
-    monkeypatch.setattr(module, "entry_points", lambda *, group: points if group == GROUP else [])
+    monkeypatch.setattr(discovery, "entry_points", lambda *, group: points if group == GROUP else [])
     monkeypatch.setattr(module, "installed", module.installed.__wrapped__)
     return points
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphopt.errors import SpecError
+from graphopt.pipeline.base import Pass
 from graphopt.pipeline.options import ByteSize
-from graphopt.pipeline.pipeline import Fixpoint, LevelStep, Pipeline, Skip, Step
+from graphopt.pipeline.pipeline import Fixpoint, LevelStep, Pipeline, Skip, Step, When
 from tests.pipeline.fakes import DropRelu, Mode, NeedsOption, TakeAll, registry
 
 KNOWN = registry()
@@ -31,11 +32,20 @@ take_all = st.builds(
 )
 passes = take_all | st.builds(DropRelu) | st.builds(NeedsOption, amount=st.integers())
 levels = st.sampled_from([LevelStep(0), LevelStep(1), LevelStep(2, "fast-cpu"), LevelStep(3, "fast-cpu"), LevelStep(2, "slow-cpu")])
-steps = st.recursive(
-    passes | levels,
-    lambda inner: st.builds(Fixpoint, st.lists(inner, max_size=3).map(tuple), st.integers(1, 99)),
-    max_leaves=6,
-)
+targets = st.lists(st.sampled_from(["fast-cpu", "slow-cpu"]), min_size=1, max_size=3)
+
+
+def nested(inner: st.SearchStrategy[Step]) -> st.SearchStrategy[Step]:
+    some = st.lists(inner, max_size=3)
+    within = st.lists(inner | st.just(LevelStep(2)), max_size=3)  # there a level need not say its target
+    return (
+        st.builds(Fixpoint, some, st.integers(1, 99))
+        | st.builds(When, within, target=targets)
+        | st.builds(When, within, not_target=targets)
+    )
+
+
+steps = st.recursive(passes | levels, nested, max_leaves=6)
 
 
 @st.composite
@@ -96,7 +106,7 @@ def test_each_type_of_option_is_read(text: str, field: str, value: object) -> No
         ("level1, -drop-relo", 9, "no pass is called 'drop-relo'; did you mean 'drop-relu'?"),
         ("-drop-relu", 0, "no level stands before -drop-relu for it to be left out of"),
         ("drop-relu drop-relu", 10, "expected ',', found 'drop-relu'"),
-        ("drop-relu,, drop-relu", 10, "expected a pass, a level or fixpoint(...), found ','"),
+        ("drop-relu,, drop-relu", 10, "expected a pass, a level, fixpoint(...) or when{...}(...), found ','"),
         ("fixpoint(drop-relu", 18, "expected ')', found the end"),
         ("fixpoint drop-relu", 9, "expected '(', found 'drop-relu'"),
         ("fixpoint{limit=0}(drop-relu)", 9, "fixpoint{limit} takes a whole number of rounds, 1 or more (default: 20)"),
@@ -113,6 +123,23 @@ def test_each_type_of_option_is_read(text: str, field: str, value: object) -> No
         ('take-all{word="open}', 14, "a quoted text is not closed"),
         ("take-all{count=", 15, "expected a value, found the end"),
         ("needs-option", 0, "needs-option needs the option 'amount': a whole number"),
+        ("when(drop-relu)", 0, "when needs one condition: when{target=NAME}(...) or when{not-target=[NAME, NAME]}(...)"),
+        (
+            "when{target=fast-cpu target=slow-cpu}()", 21,
+            "when needs one condition: when{target=NAME}(...) or when{not-target=[NAME, NAME]}(...)",
+        ),
+        ("when{targt=fast-cpu}(drop-relu)", 5, "when has no condition 'targt'; did you mean 'target'?"),
+        ("when{target}(drop-relu)", 5, "when{target} takes names of targets: fast-cpu, slow-cpu"),
+        ("when{not-target=[]}(drop-relu)", 5, "when{not-target} takes names of targets: fast-cpu, slow-cpu"),
+        ("when{target=[slow-cpu, fast-cup]}()", 23, "no target is called 'fast-cup'; did you mean 'fast-cpu'?"),
+        ("when{target=fast-cpu} drop-relu", 22, "expected '(', found 'drop-relu'"),
+        ("when{target=fast-cpu}(drop-rleu)", 22, "no pass is called 'drop-rleu'; did you mean 'drop-relu'?"),
+        ("when{target=fast-cpu}(-drop-relu)", 22, "no level stands before -drop-relu for it to be left out of"),
+        ("wen{target=fast-cpu}()", 0, "no pass is called 'wen'; did you mean 'when'?"),
+        (
+            "when{target=fast-cpu}(level2), level2", 31,
+            "level 2 needs a target, as level2{target=NAME} or --target NAME; known: fast-cpu, slow-cpu",
+        ),
     ],
 )
 def test_an_error_points_at_the_character(text: str, at: int, why: str) -> None:
@@ -130,7 +157,7 @@ def test_an_error_in_several_lines_names_the_line() -> None:
 
 
 @settings(deadline=None)  # no clock in tests: the first example imports
-@given(st.text(alphabet="level123,()-{}=[]\" \nabdropu", max_size=30))
+@given(st.text(alphabet="level123,()-{}=[]\" \nabdropuwhtgsfc", max_size=30))
 def test_no_text_breaks_the_parser(text: str) -> None:
     try:
         pipeline = Pipeline.parse(text, KNOWN)
@@ -141,7 +168,7 @@ def test_no_text_breaks_the_parser(text: str) -> None:
 
 def test_a_rule_that_is_no_pass_is_a_step_of_its_own() -> None:
     pipeline = Pipeline.parse("neg-neg, relu-relu", KNOWN)
-    assert [[rule.name for rule in step.rules] for step in pipeline.steps if not isinstance(step, (Fixpoint, LevelStep, Skip))] == [
+    assert [[rule.name for rule in step.rules] for step in pipeline.steps if isinstance(step, Pass)] == [
         ["neg-neg"],
         ["relu-relu"],
     ]
