@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ import onnx
 import onnx.parser
 import onnx_graphsurgeon as gs
 import pytest
-from onnx import AttributeProto, GraphProto, ModelProto, TensorProto, helper
+from onnx import AttributeProto, ModelProto, TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
 import graphopt
@@ -22,66 +20,14 @@ from graphopt.errors import ModelError
 from graphopt.interop import from_graphsurgeon, to_graphsurgeon
 from graphopt.io import load, to_proto
 from graphopt.ir import verify
+from tests.interop.held import held_by_graphsurgeon as held
+from tests.interop.kinds import CAPTURES, IDENTITY, kinds, parsed, with_attribute, with_function
 
 DATA = Path(__file__).parent.parent / "data"
 CASES = sorted((DATA / "cases").rglob("*.onnx"))
 REFUSED = {"sparse_constant"}  # its weights are a sparse attribute
 SKELETONS = sorted((DATA / "io").glob("*.onnx"))
-HOLDS_IR_VERSION = "ir_version" in inspect.signature(gs.Graph).parameters
-HEADER = '<ir_version: 10, opset_import: ["" : 20]>\n'
-
-
-def parsed(text: str) -> ModelProto:
-    return onnx.parser.parse_model(HEADER + text)
-
-
-def held(message: ModelProto) -> ModelProto:
-    """The part of a model that the docstring of graphopt.interop.graphsurgeon does not list as lost or said otherwise."""
-    kept = ModelProto()
-    kept.CopyFrom(message)
-    for field in ("producer_name", "producer_version", "domain", "model_version", "doc_string", "metadata_props", "training_info"):
-        kept.ClearField(field)
-    if not HOLDS_IR_VERSION:
-        kept.ClearField("ir_version")
-    for domain in sorted({node.domain for node in kept.graph.node} - {entry.domain for entry in kept.opset_import}):
-        kept.opset_import.add(domain=domain, version=1)
-    _hold(kept.graph, {})
-    return kept
-
-
-def _hold(graph: GraphProto, sunk: Mapping[str, TensorProto]) -> None:
-    """`sunk`: the initializers of enclosing graphs that only subgraphs read; they lie in those."""
-    stored: dict[str, TensorProto] = {tensor.name: tensor for tensor in graph.initializer}
-    made = {name for node in graph.node for name in node.output}
-    read = {info.name for info in graph.output} | {name for node in graph.node for name in node.input}
-    here = {name: tensor for name, tensor in {**sunk, **stored}.items() if name in read}
-    below = {name: tensor for name, tensor in {**sunk, **stored}.items() if name not in read}
-    inputs = [info for info in graph.input if info.name not in stored]
-    known = made | {info.name for info in inputs}
-    replace(graph.initializer, [here[name] for name in sorted(here)])
-    replace(graph.input, inputs)
-    replace(graph.value_info, sorted((info for info in graph.value_info if info.name in known), key=lambda info: info.name))
-    for field in ("doc_string", "metadata_props", "quantization_annotation"):
-        graph.ClearField(field)
-    for infos in (graph.input, graph.output, graph.value_info):
-        for info in infos:
-            info.ClearField("doc_string")
-    for node in graph.node:
-        node.ClearField("doc_string")
-        node.ClearField("metadata_props")
-        for attribute in node.attribute:
-            attribute.ClearField("doc_string")
-            if not attribute.t.name:
-                attribute.t.ClearField("name")
-            if attribute.HasField("g"):
-                _hold(attribute.g, below)
-
-
-def replace(container: Any, entries: Sequence[Any]) -> None:  # Any: protobuf's containers come without types
-    """Make a container of messages hold these, of which some may be its own."""
-    copies = [type(entry).FromString(entry.SerializeToString()) for entry in entries]
-    del container[:]
-    container.extend(copies)
+HELD_KINDS = {name: message for name, message in kinds() if name not in ("overload", "optionals", "type-attribute", "ir-3")}
 
 
 @pytest.mark.parametrize("path", [path for path in CASES if path.parent.name not in REFUSED], ids=lambda path: path.parent.name)
@@ -92,49 +38,9 @@ def test_a_model_comes_back_as_it_went(path: Path) -> None:
     assert held(to_proto(model)) == held(before)
 
 
-def with_function(message: ModelProto, overload: str = "") -> ModelProto:
-    """The same model with y = own.scaled<factor=2.>(x) for its body."""
-    function = onnx.parser.parse_function(
-        '<domain: "own", opset_import: ["" : 20]> scaled <factor, shift: float = 1.0> (x) => (y)'
-        "{ f = Constant<value_float: float = @factor>() s = Constant<value_float: float = @shift>() m = Mul(x, f) y = Add(m, s) }"
-    )
-    if overload:
-        function.overload = overload
-    message.functions.append(function)
-    message.opset_import.add(domain="own", version=1)
-    replace(message.graph.node, [helper.make_node("scaled", ["x"], ["y"], domain="own", overload=overload or None, factor=2.0)])
-    return message
-
-
-def with_attribute(message: ModelProto, kind: int, **content: object) -> ModelProto:
-    """The same model, its first node with one more attribute."""
-    message.graph.node[0].attribute.append(AttributeProto(name="more", type=kind, **content))  # type: ignore[arg-type]  # as given
-    return message
-
-
-IDENTITY = "g (float[3] x) => (float[3] y) { y = Identity(x) }"
-CAPTURES = """g (bool c, float[3] x) => (float[3] y)
-<float[3] both = {1, 2, 3}, float[3] below = {4, 5, 6}> {
-    a = Add(x, both)
-    y = If (c) <
-        then_branch = t () => (float[3] r) { s = Add(a, both) r = Mul(s, below) },
-        else_branch = e () => (float[3] q) { q = If (c) <
-            then_branch = n () => (float[3] u) { u = Sub(x, both) },
-            else_branch = m () => (float[3] v) <float[3] v = {7, 8, 9}> {}
-        > }
-    >
-}"""
-
-
-@pytest.mark.parametrize("before", [
-    with_function(parsed(IDENTITY)),
-    parsed(CAPTURES),
-    parsed("g (float[N,?] x) => (float[N,?] y, int64 k) <int64 k = {1}> { m = Constant<value_float=1.0>() y = Clip(x, , m) }"),
-    parsed("g (int8[4] x) => (string[2] y, bfloat16[2] b, int4[3] i) <string[2] s = {\"a\", \"b\"}> { y = Identity(s)"
-           " b = Constant<value = bfloat16[2] {1, 2}>() i = Constant<value = int4[3] {1, -2, 3}>() }"),
-    with_attribute(parsed("g (float[3] x) => (float[3] y) { y = own.Call(x) }"), AttributeProto.STRINGS, strings=[b"a", b""]),
-], ids=["function", "captures", "absent-input", "element-types", "unknown-domain"])
-def test_unusual_models_come_back(before: ModelProto) -> None:
+@pytest.mark.parametrize("name", HELD_KINDS)
+def test_every_kind_of_model_comes_back(name: str) -> None:
+    before = HELD_KINDS[name]
     assert held(to_proto(from_graphsurgeon(to_graphsurgeon(load(before))))) == held(before)
 
 
@@ -211,6 +117,12 @@ def test_models_of_other_tools_come_back_as_well(path: Path) -> None:
     after = to_proto(model)
     assert held(after) == held(before)
     assert load(after).graph.size == len(before.graph.node)
+
+
+def test_exporting_leaves_empty_lists_in_the_graph() -> None:
+    graph = to_graphsurgeon(load(HELD_KINDS["empty-lists"]))
+    from_graphsurgeon(graph)
+    assert [dict(node.attrs) for node in graph.nodes] == [{"value_ints": []}, {"more": []}]
 
 
 def run(message: ModelProto, feeds: dict[str, Any]) -> list[Any]:  # Any: arrays of any kind

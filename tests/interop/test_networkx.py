@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import doctest
 import importlib
+from pathlib import Path
 
 import networkx as nx
+import pytest
 
 from graphopt.interop import to_networkx
-from graphopt.io import parse_text
+from graphopt.io import load, parse_text
 from graphopt.ir import Graph, Node, Value
+from tests.interop.agreement import disagreements
+from tests.interop.kinds import kinds as kinds_of_models
 
 HEADER = '<ir_version: 10, opset_import: ["" : 20]>\n'
 RESIDUAL = """g (float[N] x, float[3] spare) => (float[N] y, float[N] a) <float[1] w = {2}, float[1] unread = {3}> {
@@ -29,6 +33,11 @@ CAPTURING = """g (bool c, float[3] x) => (float[3] y) <float[3] w = {1, 2, 3}> {
         > }
     >
 }"""
+
+
+DATA = Path(__file__).parent.parent / "data"
+MODELS = [*sorted((DATA / "cases").rglob("*.onnx")), *sorted((DATA / "io").glob("*.onnx"))]
+KINDS = dict(kinds_of_models())
 
 
 def graph_of(text: str) -> Graph:
@@ -105,6 +114,59 @@ def test_an_absent_input_is_no_edge_and_an_overridable_initializer_an_input() ->
     picture = to_networkx(graph_of(text))
     assert edges(picture) == [("x", "Clip", "x", 0), ("m", "Clip", "m", 2), ("Clip", "exit", "y", 0)]
     assert kinds(picture) == [("x", "input"), ("m", "input"), ("Clip", "node"), ("exit", "exit")]
+
+
+def test_the_picture_agrees_with_every_bundled_model() -> None:
+    found = {path.parent.name + "/" + path.name: disagreements(load(path, check_external=False)) for path in MODELS}
+    assert len(found) > 90
+    assert not {name: said for name, said in found.items() if said}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_picture_agrees_with_every_kind_of_model(name: str) -> None:
+    assert disagreements(load(KINDS[name])) == []
+
+
+def test_generations_are_the_ranks_of_a_drawing() -> None:
+    """Each rank is as far from the sources as its farthest node, so every edge of a drawing leads downwards."""
+    picture = to_networkx(graph_of(RESIDUAL))
+    ranks = [[label(node) for node in rank] for rank in nx.topological_generations(picture)]
+    assert ranks == [["x", "spare", "w", "unread"], ["Mul"], ["Exp"], ["Neg"], ["Add"], ["Add"], ["exit"]]
+
+
+def test_a_drawing_order_that_networkx_finds_is_one_that_runs() -> None:
+    graph = graph_of(CAPTURING)
+    picture = to_networkx(graph)
+    places: dict[object, int] = {node: -place for place, node in enumerate(picture)}  # the last first, where that may be
+    order = {node: place for place, node in enumerate(nx.lexicographical_topological_sort(picture, key=places.__getitem__))}
+    for node in graph:
+        for value in node.inputs:
+            assert value is None or value.producer is None or order[value.producer] < order[node]
+
+
+def test_what_lies_between_two_nodes_is_a_partition_that_can_be_cut_out() -> None:
+    """Descendants and ancestors come as sets of Nodes: all between a and y, with nothing that leads out and in again."""
+    graph = graph_of(RESIDUAL)
+    picture = to_networkx(graph)
+    nodes: list[Node | Value] = [*graph]
+    mul, *_, add, last = nodes
+    after, before = nx.descendants(picture, mul), nx.ancestors(picture, last)
+    between = after & before
+    assert [label(node) for node in graph if node in between] == ["Exp", "Neg", "Add"]
+    assert add in between
+    view = picture.subgraph(between)
+    assert nx.is_weakly_connected(view)
+    assert [label(node) for node in nx.topological_sort(view)] == ["Exp", "Neg", "Add"]
+
+
+def test_paths_can_be_weighted() -> None:
+    """By what a caller thinks a node costs; without weights a path counts its edges."""
+    picture = to_networkx(graph_of("g (float[3] x) => (float[3] y) { a = Exp(x) b = Neg(x) c = Neg(b) y = Add(a, c) }"))
+    cost = {"Exp": 9}
+    for _, reader, data in picture.edges(data=True):
+        data["cost"] = cost.get(label(reader), 1)
+    assert [label(node) for node in nx.dag_longest_path(picture)] == ["x", "Neg", "Neg", "Add", "exit"]
+    assert [label(node) for node in nx.dag_longest_path(picture, weight="cost")] == ["x", "Exp", "Add", "exit"]
 
 
 def test_the_example_in_the_documentation_runs() -> None:
