@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.packaging.environments import BUILT, Environment, build_wheel, copy_source, left_out
+
 ROOT = Path(__file__).resolve().parents[2]
 LINKS = ("passes", "patterns")
 
@@ -20,14 +22,27 @@ def checkout() -> Path:
 @pytest.fixture
 def copy(checkout: Path, tmp_path: Path) -> Path:
     """What a wheel is built from, as git has it: without links and leftovers."""
-
-    def left_out(folder: str, names: list[str]) -> set[str]:
-        return {name for name in names if name == "__pycache__" or (Path(folder) / name).is_symlink()}
-
-    for name in ("graphopt", "passes", "patterns"):
-        shutil.copytree(checkout / name, tmp_path / name, ignore=left_out)
-    for name in ("LICENSE", "README.md", "pyproject.toml", "setup.py"):
-        if (checkout / name).exists():
-            shutil.copy(checkout / name, tmp_path)
     shutil.copytree(checkout / "tools", tmp_path / "tools", ignore=left_out)
-    return tmp_path
+    return copy_source(checkout, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def wheel(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """graphopt's own wheel."""
+    return build_wheel(copy_source(checkout, tmp_path_factory.mktemp("graphopt")))
+
+
+@pytest.fixture(scope="session")
+def plugin_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of examples/plugin."""
+    folder = tmp_path_factory.mktemp("projects") / "plugin"
+    shutil.copytree(ROOT / "examples" / "plugin", folder, ignore=BUILT)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def environment(wheel: Path, plugin_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """A fresh environment with graphopt and the plug-in of examples/plugin, each from its own wheel."""
+    made = Environment.make(tmp_path_factory.mktemp("environment") / "venv")
+    made.install(wheel, build_wheel(plugin_project))
+    return made

@@ -1,4 +1,4 @@
-"""docs/rewrites.md is what passes and rules declare."""
+"""docs/rewrites.md is what passes and rules declare, docs/commands.md what the commands do."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tests.runtimes import HAS_OLD_RUNTIME
 
 
 @pytest.mark.skipif(HAS_OLD_RUNTIME, reason="an older onnx does not know the opsets of the newest operators, which the page states")
-def test_the_page_is_current(checkout: Path) -> None:
-    done = subprocess.run([sys.executable, "tools/rewrites.py", "--check"], cwd=checkout, capture_output=True, text=True, check=False)
+@pytest.mark.parametrize("tool", ["rewrites", "commands"])
+def test_the_page_is_current(tool: str, checkout: Path) -> None:
+    done = subprocess.run([sys.executable, f"tools/{tool}.py", "--check"], cwd=checkout, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -10,19 +10,14 @@ from zipfile import ZipFile
 
 import pytest
 
+from tests.packaging.environments import build_wheel
+
 FOLDERS = {"graphopt": "graphopt", "passes": "graphopt/passes", "patterns": "graphopt/patterns"}
 
 
 def build(folder: Path) -> ZipFile:
-    """Build a wheel without pip and without the network."""
-    subprocess.run(
-        [sys.executable, "-c", "from setuptools.build_meta import build_wheel; build_wheel('dist')"],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-    [wheel] = (folder / "dist").glob("*.whl")
-    return ZipFile(wheel)
+    """Build a wheel and look into it."""
+    return ZipFile(build_wheel(folder))
 
 
 def modules(folder: Path) -> set[str]:
@@ -34,8 +29,16 @@ def modules(folder: Path) -> set[str]:
     }
 
 
+def assets(folder: Path) -> set[str]:
+    """What the report page is put together from, the libraries' licences among it."""
+    files = (folder / "graphopt" / "observe" / "page" / "assets").rglob("*")
+    held = {path.relative_to(folder).as_posix() for path in files if path.is_file()}
+    assert "graphopt/observe/page/assets/vendor/NOTICE" in held
+    return held
+
+
 def test_the_wheel_holds_every_module_and_nothing_else(copy: Path) -> None:
-    expected = modules(copy) | {"graphopt/py.typed"}
+    expected = modules(copy) | assets(copy) | {"graphopt/py.typed"}
     with build(copy) as wheel:
         held = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert held == expected
@@ -55,7 +58,7 @@ def test_a_new_folder_is_found_by_looking(copy: Path, source: str) -> None:
 
 
 def test_links_in_the_checkout_do_not_change_the_wheel(copy: Path) -> None:
-    expected = modules(copy) | {"graphopt/py.typed"}
+    expected = modules(copy) | assets(copy) | {"graphopt/py.typed"}
     for _ in range(2):  # the second run finds the links made
         subprocess.run([sys.executable, "tools/links.py"], cwd=copy, check=True)
     assert (copy / "graphopt" / "passes").samefile(copy / "passes")

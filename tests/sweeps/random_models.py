@@ -18,17 +18,14 @@ from graphopt.infer import infer_model
 from graphopt.ir import Editor
 from graphopt.match.rule import Rule
 from graphopt.pipeline.registry import installed
+from graphopt.testing.growing import GROWTHS, CannotGrow, Soil
 from graphopt.verify.selfcheck.cases import Case, in_branch, in_function, loosened, overridable, read_on, settle, with_constant_nodes
-from graphopt.verify.selfcheck.drawing import Setting
-from graphopt.verify.selfcheck.examples import samples_of_examples
-from graphopt.verify.selfcheck.instantiate import CannotInstantiate, Sample, instantiate
+from graphopt.verify.selfcheck.instantiate import CannotInstantiate, Sample
 from graphopt.verify.selfcheck.near_misses import near_misses
-from graphopt.verify.selfcheck.planning import DTYPES, RANKS, SIZES, opsets
 from graphopt.verify.selfcheck.running import all_nodes
-from graphopt.verify.selfcheck.structure import structures
+from graphopt.verify.selfcheck.sampling import random_sample
 from graphopt.verify.selfcheck.validity import Invalid, check
 from tests.infer.shape_graphs import ShapeGraph
-from tests.sweeps.growing import GROWTHS, CannotGrow, Soil
 from tests.sweeps.joining import joined
 from tests.sweeps.models import bundled
 
@@ -101,25 +98,10 @@ def _of_rule(random: Random, opset: int | None) -> Case:
 
 
 def _sample(rule: Rule, random: Random, opset: int | None) -> Sample:
-    if rule.examples is not None and (examples := list(samples_of_examples(rule.examples, 0))):
-        return random.choice(examples)
     try:
-        structure = random.choice(structures(rule, 12, random))
-    except TypeError as reason:
+        return random_sample(rule, random, opset)
+    except CannotInstantiate as reason:
         raise Unlucky(str(reason)) from reason
-    possible = opsets(rule, structure)
-    if opset is not None and possible:
-        possible = [opset] if min(possible) <= opset <= max(possible) else []
-    if not possible:
-        raise Unlucky(f"{rule.name} has no form at opset {opset}")
-    dtypes = [dtype for dtype in DTYPES if rule.dtype is None or dtype in rule.dtype] or sorted(rule.dtype or ())
-    setting = Setting(
-        random.choice(possible), random.choice(dtypes), random.choice(RANKS), random.choice(SIZES), random.choice((0.0, 0.3, 1.0))
-    )
-    for attempt in (setting, replace(setting, rank=None)):
-        with suppress(CannotInstantiate):
-            return instantiate(rule, structure, attempt, random.randrange(10**9), 8)
-    raise Unlucky(f"no model of {rule.name}")
 
 
 def _grown(proto: ModelProto, random: Random) -> ModelProto:

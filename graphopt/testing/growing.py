@@ -20,11 +20,12 @@ class CannotGrow(Exception):
 
 @dataclass(frozen=True)
 class Soil:
-    """A model that grows, with what it grows by."""
+    """A model that grows, with what it grows by; nothing comes between nodes that are `whole`, and nobody else reads what they pass on."""
 
     model: Model
     editor: Editor
     random: Random
+    whole: frozenset[Node] = frozenset()
 
     def uses(self) -> list[tuple[Node, int, Value]]:
         """Every place in which a tensor of known type is read: node, slot, value."""
@@ -34,6 +35,7 @@ class Soil:
             for node in graph
             for slot, value in enumerate(node.inputs)
             if value is not None and isinstance(value.type, TensorType) and value.const is None
+            if node not in self.whole or value.producer not in self.whole
         ]
 
     def place(self, where: Callable[[Value], bool] = lambda value: True) -> tuple[Node, int, Value]:
@@ -169,6 +171,7 @@ MOVEMENTS: Final = (_transposed, _unsqueezed, _reshaped, _sliced, _tiled, _expan
 def duplicate(soil: Soil) -> None:
     """A node made again, in the place of the first for one of its readers, or for nobody."""
     nodes = [node for graph in soil.model.graph.walk() for node in graph if not node.subgraphs and len(node.outputs) == 1]
+    nodes = [node for node in nodes if node not in soil.whole]
     if not nodes:
         raise CannotGrow
     node = soil.random.choice(nodes)
@@ -192,7 +195,7 @@ def exposed(soil: Soil) -> None:
     """An inner value that is an output as well."""
     graph = soil.model.graph
     inner = [node.output for node in graph if len(node.outputs) == 1 and not node.output.is_output]
-    found = [value for value in inner if isinstance(value.type, TensorType)]
+    found = [value for value in inner if isinstance(value.type, TensorType) and value.producer not in soil.whole]
     if not found:
         raise CannotGrow
     value = soil.random.choice(found)
@@ -208,7 +211,7 @@ def combined(soil: Soil) -> None:
     others = [
         other
         for node in graph
-        if node is not reader and graph.precedes(node, reader)
+        if node is not reader and node not in soil.whole and graph.precedes(node, reader)
         for other in node.outputs
         if other.type == value.type and other.const is None
     ] + [other for other in graph.inputs if other.type == value.type]
