@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from graphopt import errors as errors
+    from graphopt import testing as testing
     from graphopt import verify as verify
+    from graphopt.api import check as check
     from graphopt.api import lint as lint
     from graphopt.api import load as load
     from graphopt.api import optimize as optimize
     from graphopt.api import optimize_file as optimize_file
     from graphopt.api import save as save
+    from graphopt.api import stat as stat
     from graphopt.errors import GraphoptError as GraphoptError
     from graphopt.errors import InternalError as InternalError
     from graphopt.errors import ModelError as ModelError
@@ -40,10 +43,13 @@ if TYPE_CHECKING:
     from graphopt.match.match import Match as Match
     from graphopt.match.rule import rule as rule
     from graphopt.observe.observer import Observer as Observer
+    from graphopt.observe.report import Report as Report
     from graphopt.pipeline.base import Level as Level
     from graphopt.pipeline.base import Pass as Pass
     from graphopt.pipeline.base import RulePass as RulePass
+    from graphopt.pipeline.pipeline import Fixpoint as Fixpoint
     from graphopt.pipeline.pipeline import Pipeline as Pipeline
+    from graphopt.pipeline.pipeline import When as When
     from graphopt.pipeline.plugin import Plugin as Plugin
     from graphopt.pipeline.target import Target as Target
 
@@ -52,7 +58,9 @@ _HOMES = {
     "save": "api",
     "optimize": "api",
     "optimize_file": "api",
+    "check": "api",
     "lint": "api",
+    "stat": "api",
     "Model": "ir.model",
     "Value": "ir.graph",
     "DType": "ir.dtype",
@@ -74,15 +82,18 @@ _HOMES = {
     "RulePass": "pipeline.base",
     "Level": "pipeline.base",
     "Pipeline": "pipeline.pipeline",
+    "Fixpoint": "pipeline.pipeline",
+    "When": "pipeline.pipeline",
     "Plugin": "pipeline.plugin",
     "Target": "pipeline.target",
     "Observer": "observe.observer",
+    "Report": "observe.report",
     "GraphoptError": "errors",
     "ModelError": "errors",
     "SpecError": "errors",
     "InternalError": "errors",
 }
-_MODULES = ("errors", "verify")
+_MODULES = ("errors", "testing", "verify")
 
 __all__ = list(_HOMES)
 

@@ -202,7 +202,7 @@ def test_a_pass_that_breaks_leaves_a_reproducer(tmp_path: Path) -> None:
         "the pass explode failed on graph 'agraph' at %d = Add(%x, %c): ZeroDivisionError: Add\n"
         f"This is a bug. Please report it, with the model: graphopt optimize {kept} --dry-run -p 'eliminate-identity, explode'"
     )
-    assert onnx.load(kept) == onnx.load(path)
+    assert onnx.load(kept).graph == onnx.load(path).graph
 
 
 def test_the_observer_hears_what_happens() -> None:
