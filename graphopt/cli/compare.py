@@ -10,7 +10,7 @@ import click
 RUNNERS = ["auto", "onnxruntime", "reference"]
 
 
-@click.command(short_help="Run two models on the same inputs and compare.")
+@click.command
 @click.argument("before", metavar="A", type=click.Path(path_type=Path, readable=False))
 @click.argument("after", metavar="B", type=click.Path(path_type=Path, readable=False))
 @click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="How many random inputs.")
@@ -23,8 +23,9 @@ def compare(before: Path, after: Path, seeds: int, exact: bool, runner: str, ini
 
     The exit status is 0 when all outputs agree, otherwise 1: also when a model cannot be run, or differs from itself.
     """
+    from graphopt.cli.tables import folded
     from graphopt.verify import compare as compare_models
 
     found = compare_models(before, after, seeds=seeds, exact=exact, runner=runner, initializers_are_constants=initializers_are_constants)
-    click.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False) if as_json else str(found))
+    click.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False) if as_json else "\n".join(map(folded, str(found).split("\n"))))
     return 0 if found.agrees else 1

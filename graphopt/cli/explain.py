@@ -24,13 +24,16 @@ if TYPE_CHECKING:
 DEFAULT_TARGET = "onnxruntime-cpu-x64"
 
 
-@click.command(short_help="Say why rules do not fire on a model.")
+@click.command
 @click.argument("model", metavar="MODEL", type=click.Path(path_type=Path, readable=False))
 @click.option("--rule", "names", multiple=True, metavar="RULE", help="Explain this rule, at every node where it is tried. Repeatable.")
 @click.option("--dynamic", is_flag=True, help="Explain why each Shape, If, Loop, NonZero ... is left (after level 1, or --after).")
 @click.option("--qdq", is_flag=True, help="Explain why each QuantizeLinear and DequantizeLinear will be left by a runtime.")
 @click.option("--target", metavar="NAME", help="The runtime for --qdq (default: onnxruntime-cpu-x64); `graphopt targets` lists them.")
-@click.option("--after", metavar="PIPELINE", help="Run this first: what is left, and why?")
+@click.option(
+    "--after", metavar="PIPELINE",
+    help="Run this first: what is left, and why? Default: level 1, without the passes of each --rule; with --qdq nothing, as with ''.",
+)
 @click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="How many places to show for each rule.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, all places.")
 @click.option("--allow-outside", is_flag=True, help="External data may lie outside the folder of MODEL.")
@@ -42,7 +45,8 @@ def explain(
 ) -> None:  # fmt: skip
     """Say why rules do not fire on MODEL: how far the furthest attempt came, and what stopped it.
 
-    Without --rule each rule that came anywhere is listed once, with its furthest attempt. With --dynamic: what is still computed when the
+    With --rule at each node, once everything else of level 1 is done. Without, what level 1 leaves is looked at: each rule that came
+    anywhere is listed once, with its furthest attempt. With --dynamic: what is still computed when the
     model runs because sizes or data are not known before, what each depends on, and which --freeze would remove it. With --qdq: which
     QuantizeLinear and DequantizeLinear a runtime will leave after its own fusion, and which condition of which node is the reason.
     """
@@ -57,14 +61,28 @@ def explain(
     rules = [registry.rule_named(name) for name in names] or [known.rule for known in registry.rules().values()]
     wishes = wishes_of(sizes)
     refuse_text(model)
-    pipeline = Pipeline.of_levels(1 if dynamic else 0) if after is None else Pipeline.parse(after, registry)
+    if after is not None:
+        pipeline = Pipeline.parse(after, registry, target=target)
+    else:
+        pipeline = Pipeline.of_levels(0) if qdq else all_but(names, registry)
     loaded = prepared(model, pipeline, registry, wishes, allow_outside=allow_outside)
     if runtime is not None:
         tell_remaining(loaded, runtime, limit, as_json=as_json)
     elif dynamic:
         tell_dynamic(loaded, limit, as_json=as_json)
     else:
+        if after is None and not as_json:
+            click.echo(f"After {pipeline} (--after '' looks at the model as it is):")
         tell_rules(loaded, rules, limit, as_json=as_json, named=bool(names))
+
+
+def all_but(rules: tuple[str, ...], registry: Registry) -> Pipeline:
+    """Level 1 without the passes that apply some rules, so that they meet what is there when they would fire."""
+    from graphopt.pipeline.pipeline import LevelStep, Pipeline, Skip
+
+    level = registry.level(1)
+    applying = {name for rule in rules for name in registry.rules()[rule].passes}
+    return Pipeline([LevelStep(1), *(Skip(name) for name in level if name in applying)])
 
 
 def prepared(path: Path, pipeline: Pipeline, registry: Registry, wishes: Wishes, *, allow_outside: bool) -> Model:
@@ -98,6 +116,7 @@ def tell_dynamic(model: Model, limit: int, *, as_json: bool) -> None:
     """Print what is left in a model because something is known only when it runs; alike reasons of one operator together."""
     from collections import Counter
 
+    from graphopt.cli.tables import folded
     from graphopt.observe.dynamic import remaining
     from graphopt.observe.trace import label
 
@@ -116,13 +135,14 @@ def tell_dynamic(model: Model, limit: int, *, as_json: bool) -> None:
         click.echo(f"{operator} ({count})")
         same = [one for one in found if one.node.op == operator]
         for one in same[:limit]:
-            click.echo(f"  {one}")
+            click.echo(folded(str(one), "  "))
         if count > limit:
             click.echo(f"  ... and {count - limit} more (--limit)")
     going = [one for one in found if one.freeze and not one.provided]
     if going:
         sizes = sorted({size for one in going for size in one.freeze})
-        click.echo(f"With all sizes frozen (--freeze {','.join(f'{size}=...' for size in sizes)}), {len(going)} of {len(found)} would go.")
+        flag = f"--freeze {','.join(f'{size}=...' for size in sizes)}"
+        click.echo(folded(f"With all sizes frozen ({flag}), {len(going)} of {len(found)} would go."))
 
 
 def places(rule: Rule, model: Model) -> list[Explanation]:
@@ -157,9 +177,11 @@ def as_data(one: Explanation) -> dict[str, Any]:  # Any: JSON
 
 
 def _tell(ones: list[Explanation], limit: int, *, always: bool) -> None:
+    from graphopt.cli.tables import folded
+
     if not always and ones[0].node is None:
         return
     for one in ones[:limit]:
-        click.echo(str(one))
+        click.echo(folded(str(one)))
     if always and len(ones) > limit:
         click.echo(f"  ... and {len(ones) - limit} more places, none further (--limit)")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +15,9 @@ if TYPE_CHECKING:
     from graphopt.runtimes.lint import Finding
 
 WORDS = {"refused": "refused", "wrong": "computed wrong", "float": "left in float"}
-NAME = re.compile(r"'[^']*'|%[^\s:;,()]+")  # of a node or a value, in a reason
 
 
-@click.command(short_help="List what a runtime will refuse or leave in floats.")
+@click.command
 @click.argument("model", metavar="MODEL", type=click.Path(path_type=Path, readable=False))
 @click.option("--target", required=True, metavar="NAME", help="The runtime; `graphopt targets` lists them.")
 @click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="How many nodes to show for each reason.")
@@ -29,24 +27,28 @@ NAME = re.compile(r"'[^']*'|%[^\s:;,()]+")  # of a node or a value, in a reason
 def lint(model: Path, target: str, limit: int, as_json: bool, allow_outside: bool, plugins: tuple[str, ...]) -> int:
     """List what a runtime will refuse of the quantized MODEL, compute wrong, or compute in floats or leave unfused.
 
-    For each reason: the nodes, and the pass that would help. The exit status is 0 when nothing is refused or computed wrong, otherwise 1,
-    with the findings on stdout. It is 1 as well for a MODEL that cannot be read: then stdout is empty, and stderr says why.
+    For each reason: the nodes, and the pass that would help, which was tried on a copy. The exit status is 0 when nothing is refused or
+    computed wrong, otherwise 1, with the findings on stdout. It is 1 as well for a MODEL that cannot be read: then stdout is empty, and
+    stderr says why.
     """
     from graphopt import io
     from graphopt.infer.model import infer_model
-    from graphopt.runtimes.lint import findings
+    from graphopt.pipeline.advice import confirmed
+    from graphopt.runtimes.lint import findings, is_quantized
 
-    runtime = registry_of(plugins).target_named(target)
+    registry = registry_of(plugins)
+    wants = registry.target_named(target).wants
     refuse_text(model)
     with python_warnings_told(warn):
         loaded = io.load(model, allow_outside=allow_outside)
         infer_model(loaded)
-    found = findings(loaded, runtime.wants)
+        found = confirmed(findings(loaded, wants), lambda: io.load(model, allow_outside=allow_outside), wants, registry)
     counts = {kind: sum(one.kind == kind for one in found) for kind in WORDS}
     if as_json:
         click.echo(json.dumps([as_data(one) for one in found], indent=2, ensure_ascii=False))
     elif not found:
-        click.echo(f"{target} takes the model as it is: nothing is refused, nothing quantized is left in floats")
+        as_it_is = f"{target} takes the model as it is: nothing is refused, nothing quantized is left in floats"
+        click.echo(as_it_is if is_quantized(loaded) else f"the model is not quantized: nothing to be said of it for {target}")
     else:
         for kind, ones in groupby(found, key=lambda one: one.kind):
             click.echo(f"{WORDS[kind]} ({counts[kind]})")
@@ -58,6 +60,7 @@ def lint(model: Path, target: str, limit: int, as_json: bool, allow_outside: boo
 def tell(found: list[Finding], limit: int) -> None:
     """Print findings of one kind, those together that say the same of the same operator, names apart."""
     from graphopt.cli.tables import folded
+    from graphopt.runtimes.lint import nameless
 
     alike: dict[tuple[str, str, str], list[Finding]] = {}
     for one in found:
@@ -73,15 +76,6 @@ def tell(found: list[Finding], limit: int) -> None:
             click.echo(f"    {one.name}")
         if len(ones) > limit:
             click.echo(f"    ... and {len(ones) - limit} more (--limit)")
-
-
-def nameless(reason: str) -> str:
-    """A reason without the names in it.
-
-    >>> nameless("its result %a.1 goes to Add 'u' in floats")
-    "its result %... goes to Add '...' in floats"
-    """
-    return NAME.sub(lambda name: "'...'" if name[0].startswith("'") else "%...", reason)
 
 
 def as_data(one: Finding) -> dict[str, Any]:  # Any: JSON

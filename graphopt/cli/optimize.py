@@ -13,23 +13,22 @@ from graphopt.cli.sizes import size_options, wishes_of
 if TYPE_CHECKING:
     from graphopt.observe.observer import Observer
     from graphopt.pipeline.job import Job
-    from graphopt.pipeline.pipeline import Pipeline
     from graphopt.pipeline.registry import Registry
 
 EPILOG = """\b
 graphopt optimize in.onnx -o out.onnx
-graphopt optimize in.onnx -o out.onnx --verify --report report.json
+graphopt optimize in.onnx -o out.onnx --verify --report report.html
 graphopt optimize in.onnx -o out.onnx -p 'level1, -fuse-conv-bn'
 graphopt optimize in.onnx -o out.onnx --freeze batch=1,seq=128
 graphopt optimize quantized.onnx -o out.onnx --target onnxruntime-cpu-x64
 """
 
 
-@click.command(short_help="Make a model smaller and faster.", epilog=EPILOG)
+@click.command(epilog=EPILOG)
 @click.argument("model", metavar="IN", type=click.Path(path_type=Path, readable=False))
 @click.option("-o", "--output", metavar="OUT", type=click.Path(path_type=Path), help="Where the result goes; may be IN.")
 @click.option("--level", type=int, metavar="N", help="Run the levels 1 to N (default: 1, with --target 2; 0 runs nothing).")
-@click.option("--target", metavar="NAME", help="The runtime that it is for; `graphopt targets` lists them.")
+@click.option("--target", metavar="NAME", help="The runtime that it is for, with -p too; `graphopt targets` lists them.")
 @click.option("-p", "--pipeline", metavar="PIPELINE", help="Run this instead of a level; see above.")
 @click.option("--only", multiple=True, metavar="PASS", help="Of the passes run this one alone. Repeatable.")
 @click.option("--skip", multiple=True, metavar="PASS", help="Leave this pass out. Repeatable.")
@@ -39,29 +38,32 @@ graphopt optimize quantized.onnx -o out.onnx --target onnxruntime-cpu-x64
 @click.option("--verify", is_flag=True, help="Run both models and compare; nothing is written when they differ.")
 @click.option("--write-anyway", is_flag=True, help="With --verify: write the result even when it differs.")
 @click.option("--dry-run", is_flag=True, help="Write nothing, only say what would happen.")
-@click.option("--report", metavar="FILE.json", type=click.Path(path_type=Path, dir_okay=False), help="Write what was done, as JSON.")
+@click.option(
+    "--report", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+    help="Write what was done: FILE.html is a page with the graphs drawn, FILE.json data.",
+)  # fmt: skip
+@click.option("--provenance", is_flag=True, help="Store in OUT which nodes of IN each node comes from, and by which rules.")
 @click.option("--allow-outside", is_flag=True, help="External data may lie outside the folder of IN.")
 @click.option("--external-data/--inline", default=None, help="Weights go beside OUT, or into it (default: as in IN; over 2 GB beside).")
 @click.option("--time-passes", is_flag=True, help="Print how long each pass took.")
 @click.option("--print-after-change", is_flag=True, help="Print what each pass changed, as a diff.")
 @click.option("--verify-each", is_flag=True, help="Check the graph after each pass.")
-@click.option("--reproducer", metavar="FILE.onnx", type=click.Path(path_type=Path), help="When a pass breaks, save the model here.")
+@click.option("--reproducer", metavar="FILE", type=click.Path(path_type=Path), help="If it fails, leave here one file that does it again.")
 @plugin_option
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 def optimize(model: Path, output: Path | None, dry_run: bool, quiet: bool, **options: Any) -> None:  # Any: one type for each option
     """Make the model IN smaller and faster; it computes the same and has the same inputs and outputs.
 
-    A PIPELINE is passes in their order: 'level1, -PASS, PASS{option=value}, fixpoint(PASS, PASS)'. -PASS leaves a pass out of the levels
-    before it. `graphopt passes` lists them, `graphopt passes --help PASS` says what one does and takes.
+    A PIPELINE is passes in their order: 'level1, -PASS, PASS{option=value}, fixpoint(PASS, PASS), when{target=NAME}(PASS)'. -PASS leaves a
+    pass out of the levels before it. `graphopt passes` lists them, `graphopt passes --help PASS` says what one does and takes.
     """
     if output is None and not dry_run:
         raise click.UsageError("where should the result go? Give -o OUT, or --dry-run to write nothing")
     if options["level"] is not None and options["pipeline"] is not None:
         raise click.UsageError("give --level or --pipeline, not both; a pipeline may contain level1")
-    if options["target"] is not None and options["pipeline"] is not None:
-        raise click.UsageError(f"give --target or --pipeline, not both; a pipeline may contain level2{{target={options['target']}}}")
     from graphopt.cli.progress import Progress
     from graphopt.cli.tables import account, show, times_table
+    from graphopt.cli.told import unverified
     from graphopt.observe.observer import Observers
 
     tell = (lambda message: None) if quiet else warn
@@ -70,8 +72,8 @@ def optimize(model: Path, output: Path | None, dry_run: bool, quiet: bool, **opt
     refuse_text(model)
     with Progress(enabled=not quiet) as progress, python_warnings_told(tell):
         job.run(Observers.of(progress, *listeners(options, tell)))
-    if job.comparison is not None and not (job.comparison.agrees or job.comparison.differs):
-        tell(f"not verified: {job.comparison}")
+    if problem := unverified(job.comparison):
+        tell(problem)
     told = [] if quiet else account(job.report)
     if job.comparison is not None and job.comparison.agrees and not quiet:
         told.append(str(job.comparison))
@@ -85,10 +87,11 @@ def optimize(model: Path, output: Path | None, dry_run: bool, quiet: bool, **opt
 def make_job(source: Path, output: Path | None, registry: Registry, options: dict[str, Any], *, counted: bool) -> Job:  # Any: as above
     """The work that the options ask for."""
     from graphopt.pipeline.job import Job
+    from graphopt.pipeline.pipeline import Pipeline
 
     return Job(
         source,
-        pipeline_of(options["pipeline"], options["level"], options["target"], registry).at_opset(options["opset"], registry),
+        Pipeline.of(options["pipeline"], options["level"], options["target"], registry).at_opset(options["opset"], registry),
         registry,
         output=output,
         only=options["only"],
@@ -99,6 +102,7 @@ def make_job(source: Path, output: Path | None, registry: Registry, options: dic
         verify=options["verify"],
         verify_each=options["verify_each"],
         write_anyway=options["write_anyway"],
+        provenance=options["provenance"],
         counted=counted or options["time_passes"],
         report_path=options["report"],
         reproducer=options["reproducer"],
@@ -106,20 +110,12 @@ def make_job(source: Path, output: Path | None, registry: Registry, options: dic
     )
 
 
-def pipeline_of(text: str | None, level: int | None, target: str | None, registry: Registry) -> Pipeline:
-    """The pipeline that a text, or a level and a target stand for."""
-    from graphopt.pipeline.pipeline import Pipeline
-
-    return Pipeline.of_levels(level, target, registry) if text is None else Pipeline.parse(text, registry)
-
-
 def listeners(options: dict[str, Any], tell: Any) -> list[Observer]:  # Any: one type for each option; a function of a text
     """The observers that the options ask for, and one that tells warnings."""
     from graphopt.cli.told import Told
-    from graphopt.io import print_text
-    from graphopt.observe.watch import PrintAfterChange
+    from graphopt.cli.watching import diff_printer
 
     found: list[Observer] = [Told(tell)]
     if options["print_after_change"]:
-        found.append(PrintAfterChange(print_text, click.echo))
+        found.append(diff_printer(error=False))
     return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphopt.cli.shared import plugin_option, registry_of, warn_of_failures
+from graphopt.cli.shared import plugin_option, registry_of, warn_of_failures, with_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from graphopt.pipeline.registry import Registry
 
 
-@click.command(short_help="List the passes, or say what one does.", add_help_option=False)
+@click.command(add_help_option=False)
 @click.argument("names", metavar="[PASS]...", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the options of each pass.")
 @click.option("-h", "--help", "about", metavar="[PASS]", is_flag=False, flag_value="", default=None, help="Show this, or what a pass does.")
@@ -118,5 +118,4 @@ def described(one: dict[str, Any]) -> str:  # Any: JSON
 
 
 def _row(one: dict[str, Any]) -> list[str]:  # Any: JSON
-    owner = "" if one["plugin"] == "graphopt" else f" ({one['plugin']})"
-    return ["-" if one["level"] is None else str(one["level"]), one["name"], one["summary"] + owner]
+    return ["-" if one["level"] is None else str(one["level"]), one["name"], with_owner(one["summary"], one["plugin"])]

@@ -38,7 +38,8 @@ def tell_remaining(model: Model, target: Target, limit: int, *, as_json: bool) -
     if not there:
         click.echo("The model has no QuantizeLinear and no DequantizeLinear.")
         return
-    click.echo(f"Of {there} QuantizeLinear and DequantizeLinear {target.name} will leave {len(found.remaining)}.")
+    copied = ", copies counted that it makes itself" if len(found.remaining) > there else ""
+    click.echo(f"{target.name} will leave {len(found.remaining)} QuantizeLinear and DequantizeLinear, of {there} in the model{copied}.")
     _tell("because of what is computed in floats", inner, limit)
     _tell("where floats come in or go out", borders, limit)
 
@@ -53,11 +54,13 @@ def nodes(count: int) -> str:
 
 
 def _tell(why: str, ones: list[Remaining], limit: int) -> None:
+    from graphopt.cli.tables import folded
+
     if not ones:
         return
     click.echo(f"{len(ones)} {why}:")
     for one in ones[:limit]:
-        click.echo(f"  {one}")
+        click.echo(folded(str(one), "  "))
     if len(ones) > limit:
         click.echo(f"  ... and {len(ones) - limit} more (--limit)")
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphopt.cli.shared import plugin_option, registry_of, warn_of_failures
+from graphopt.cli.shared import plugin_option, registry_of, warn_of_failures, with_owner
 
 if TYPE_CHECKING:
     from graphopt.pipeline.registry import KnownRule
 
 
-@click.command(short_help="List the rules.")
+@click.command
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with patterns, documentation and where each rule is written.")
 @plugin_option
 def rules(as_json: bool, plugins: tuple[str, ...]) -> None:
@@ -26,7 +26,10 @@ def rules(as_json: bool, plugins: tuple[str, ...]) -> None:
     elif found:
         from graphopt.cli.tables import listing, show
 
-        rows = [[known.rule.name, summary(known), known.rule.exactness, ", ".join(known.passes) or "-"] for known in found]
+        rows = [
+            [known.rule.name, with_owner(summary(known), known.owner), known.rule.exactness, ", ".join(known.passes) or "-"]
+            for known in found
+        ]
         show(listing(["rule", "what it rewrites", "exactness", "in the pass"], rows))
     warn_of_failures(registry)
 

@@ -10,36 +10,48 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from graphopt import suffixes
+
 if TYPE_CHECKING:
     from graphopt.pipeline.registry import Registry
 
-TEXT_SUFFIXES = (".onnxtxt", ".onnxtext", ".txt")  # of models as text, which onnx-opt reads and writes
 Function = TypeVar("Function", bound=Callable[..., Any])  # Any: click calls with what the options say
 
 
 def plugin_option(function: Function) -> Function:
     """--plugin, for passes and rules that are not installed."""
     decorate = click.option(
-        "--plugin", "plugins", multiple=True, metavar="MODULE[:NAME]", help="Load this plug-in too, though it is not installed. Repeatable."
-    )
+        "--plugin", "plugins", multiple=True, metavar="FILE.py|MODULE", is_eager=True,  # what other options are by default may be its word
+        help="Load this plug-in too, though it is not installed: a file, a module, or MODULE:NAME. Repeatable.",
+    )  # fmt: skip
     return decorate(function)
 
 
 def registry_of(plugins: tuple[str, ...]) -> Registry:
-    """What is installed, and the plug-ins that were named."""
-    from graphopt.pipeline.registry import installed, with_plugin
+    """What is installed, and the plug-ins that were named. Within one command it is one registry, which tells what is wrong once."""
+    from graphopt.pipeline.registry import with_plugins
 
-    registry = installed()
-    for target in plugins:
-        registry = with_plugin(registry, target)
+    context = click.get_current_context(silent=True)
+    kept = context.meta if context is not None else {}
+    key = f"{__name__}: {plugins}"
+    if key not in kept:
+        kept[key] = with_plugins(plugins)
+    registry: Registry = kept[key]
     return registry
+
+
+def with_owner(text: str, plugin: str) -> str:
+    """What a list says of something, with the plug-in that brings it if that is not graphopt itself."""
+    from graphopt.pipeline.registry import OURS
+
+    return text if plugin == OURS else f"{text} ({plugin})"
 
 
 def refuse_text(path: Path) -> None:
     """Raise ModelError for a model as text, which this command does not read; onnx-opt does."""
     from graphopt.errors import ModelError
 
-    if path.suffix in TEXT_SUFFIXES and path.is_file():
+    if path.suffix in suffixes.TEXT and path.is_file():
         advice = f"use onnx-opt: onnx-opt {path} -o {path.with_suffix('.onnx')} makes a binary model of it, --level1 optimizes it too"
         raise ModelError(f"{path}: is a model as text, to go by its name, and this command reads binary models; {advice}")
 

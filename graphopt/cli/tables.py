@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from io import StringIO
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING
+
+from graphopt.observe.sizes import size
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -15,25 +18,8 @@ if TYPE_CHECKING:
 
 UNBOUNDED = 10_000  # columns when it goes to a file, where nothing must be folded
 FIRED_SHOWN = 12
+WORD = 18  # columns below which words are not folded in the middle, where that can be
 PROSE = 24  # columns that folded prose needs at least
-
-
-def size(count: int | None) -> str:
-    """A number of bytes for people.
-
-    >>> size(999), size(3 << 19)
-    ('999 B', '1.5 MiB')
-    """
-    if count is None:
-        return "-"
-    if count < 1024:
-        return f"{count} B"
-    amount = float(count)
-    units = ["KiB", "MiB", "GiB", "TiB"]
-    while True:
-        amount, unit = amount / 1024, units.pop(0)
-        if amount < 1024 or not units:
-            return f"{amount:.1f} {unit}"
 
 
 def account(report: Report) -> list[object]:
@@ -183,17 +169,38 @@ def folded(line: str, indent: str = "") -> str:
 
 
 def listing(titles: list[str], rows: list[list[str]]) -> Table:
-    """A table of names and prose: prose is folded, names never; where there is no room, names at the right are left out."""
+    """A table of names and prose: prose is folded, names never; where there is no room, columns at the right are left out.
+
+    Names and the first column of prose always stay.
+    """
     from rich.table import Table
 
     columns = list(zip(titles, *rows, strict=True))
-    needs = [PROSE if any(" " in cell for cell in cells) else max(map(len, cells), default=0) for _, *cells in columns]
+    are_prose = [any(" " in cell for cell in cells) for _, *cells in columns]
+    needs = [PROSE if is_prose else max(map(len, cells), default=0) for is_prose, (_, *cells) in zip(are_prose, columns, strict=True)]
+    least = are_prose.index(True) + 1 if True in are_prose else 1
     room = get_terminal_size().columns if sys.stdout.isatty() else UNBOUNDED
-    while needs[-1] != PROSE and sum(needs) + 2 * len(needs) > room:
+    while len(needs) > least and sum(needs) + 2 * (len(needs) - 1) > room:
         needs.pop()
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="dim", padding=(0, 0, 0, 2))
-    for title, need in zip(titles, needs, strict=False):
-        table.add_column(title, overflow="fold", no_wrap=need != PROSE)
+    for title, is_prose in zip(titles[: len(needs)], are_prose, strict=False):
+        table.add_column(title, overflow="fold", no_wrap=not is_prose)
     for row in rows:
         table.add_row(*row[: len(needs)])
+    return table
+
+
+def prose(titles: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str] = ()) -> Table:
+    """A table in which every cell may be long: on a terminal cells are folded until they fit, and nothing is left out.
+
+    `numbers` are the titles of columns that stand at the right. Without any title there is no line of them.
+    """
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, show_edge=False, header_style="dim", padding=(0, 0, 0, 2), show_header=any(titles))
+    for title, *cells in zip(titles, *rows, strict=True):
+        longest = max((len(word) for cell in cells for word in cell.split(" ")), default=0)
+        table.add_column(title, overflow="fold", justify="right" if title in numbers else "left", min_width=min(longest, WORD))
+    for row in rows:
+        table.add_row(*row)
     return table

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphopt.cli.shared import plugin_option, registry_of, warn_of_failures
+from graphopt.cli.shared import plugin_option, registry_of, warn_of_failures, with_owner
 
 if TYPE_CHECKING:
     from graphopt.pipeline.registry import Registry
     from graphopt.pipeline.target import Target
 
 
-@click.command(short_help="List the runtimes that --target knows.")
+@click.command
 @click.argument("names", metavar="[TARGET]...", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the passes of each level and what the runtime wants.")
 @plugin_option
@@ -32,14 +32,16 @@ def targets(names: tuple[str, ...], as_json: bool, plugins: tuple[str, ...]) -> 
     elif found:
         from graphopt.cli.tables import listing, show
 
-        show(listing(["target", "what it is"], [[one.name, one.summary] for one in found]))
+        show(listing(["target", "what it is"], [[one.name, with_owner(one.summary, registry.targets[one.name].owner)] for one in found]))
     warn_of_failures(registry)
 
 
 def described(target: Target) -> str:
     """The page about a target: what it is, and which passes prepare a model for it, in their order."""
+    from graphopt.cli.tables import folded
+
     levels = [f"Level {level}: {', '.join(passes)}" for level, passes in target.levels.items()]
-    return "\n\n".join([f"{target.name}   {target.summary}", *levels])
+    return "\n\n".join(map(folded, [f"{target.name}   {target.summary}", *levels]))
 
 
 def describe(registry: Registry, target: Target) -> dict[str, Any]:  # Any: JSON

@@ -1,11 +1,14 @@
-"""An observer that tells warnings to the user, each once."""
+"""What a user is told of a run: warnings, each once, and whether the result was verified."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from graphopt.observe.observer import Observer
+
+if TYPE_CHECKING:
+    from graphopt.verify.result import Comparison
 
 
 @final
@@ -20,3 +23,8 @@ class Told(Observer):
         if message not in self._told:
             self._told.add(message)
             self._tell(message)
+
+
+def unverified(comparison: Comparison | None) -> str:
+    """What to warn of when a comparison was asked for and came to no result; otherwise empty."""
+    return f"not verified: {comparison}" if comparison is not None and not (comparison.agrees or comparison.differs) else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from graphopt.ir import Value
-from graphopt.match import Match, op, rule, tensor
+from graphopt.match import Declined, Match, op, rule, tensor
 from graphopt.pipeline.plugin import Plugin
 
 
@@ -19,6 +19,12 @@ def asks_wrongly(m: Match, x: Value) -> Value:
     return x
 
 
+@rule(op.Identity(tensor("x")))
+def declines(m: Match, x: Value) -> Declined:
+    """Identity(x)  ->  no"""
+    return m.no("{} is needed", x)
+
+
 PLUGIN = Plugin(
     "strangers",
     passes={"make-wrong": "tests.api.test_optimize:MakeWrong", "explode": "tests.api.test_optimize:Explode"},
@@ -27,3 +33,5 @@ PLUGIN = Plugin(
 BROKEN = Plugin("broken", passes={"gone": "no_such_module:Gone"})
 RULES = Plugin("ruling", rules={"raises": "tests.cli.strangers:raises", "asks-wrongly": "tests.cli.strangers:asks_wrongly"})
 OPTIONS = Plugin("options", passes={"take-all": "tests.pipeline.fakes:TakeAll"}, levels={})
+FAKES = Plugin("fakes", passes={"relu-to-neg": "tests.pipeline.fakes:ReluToNeg", "corrupt": "tests.pipeline.fakes:Corrupt"}, levels={})
+DECLINES = Plugin("declining", rules={"declines": "tests.cli.strangers:declines"})

@@ -132,14 +132,16 @@ neg-neg    Neg(Neg(x)) -> x          exact      -
 def test_explain_says_what_stopped_a_rule(command: Command, tmp_path: Path, capsys: Captured) -> None:
     write(tmp_path, IDENTITIES.replace("d = Add(b, c)", "d = Relu(b)").replace("(float[N, 3] y)", "(float[N, 3] y, float[N, 3] d)"))
     assert command("explain", "model.onnx", "--rule", "relu-relu") == 0
-    assert capsys.readouterr().out.startswith("relu-relu at ")
+    assert capsys.readouterr().out.startswith("After level1 (--after '' looks at the model as it is):\nrelu-relu at ")
     assert command("explain", "model.onnx", "--rule", "relu-relu", "--json") == 0
     (place,) = json.loads(capsys.readouterr().out)["relu-relu"]
     assert place["operator"] == "Relu"
     assert not place["applies"]
     assert "output" in place["reason"]
     assert command("explain", "model.onnx") == 0
-    assert len(capsys.readouterr().out.splitlines()) == 1
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert command("explain", "model.onnx", "--rule", "fuse-relu") == 2
+    assert "fuse-relu is a pass; its rules: relu-relu" in capsys.readouterr().err
     assert command("explain", "model.onnx", "--rule", "relu-rulu") == 2
     assert "no rule is called 'relu-rulu'; did you mean 'relu-relu'?" in capsys.readouterr().err
 
@@ -147,10 +149,28 @@ def test_explain_says_what_stopped_a_rule(command: Command, tmp_path: Path, caps
 @pytest.mark.usefixtures("fakes")
 def test_explain_after_a_pipeline(command: Command, tmp_path: Path, capsys: Captured) -> None:
     write(tmp_path, IDENTITIES.replace("d = Add(b, c)", "d = Relu(b)"))
-    assert command("explain", "model.onnx", "--rule", "relu-relu") == 0
+    assert command("explain", "model.onnx", "--rule", "relu-relu", "--after", "") == 0
     assert "it applies" in capsys.readouterr().out
     assert command("explain", "model.onnx", "--rule", "relu-relu", "--after", "fuse-relu") == 0
     assert "it applies" not in capsys.readouterr().out
+
+
+def test_explain_shows_a_rule_what_is_there_when_it_fires(command: Command, tmp_path: Path, capsys: Captured) -> None:
+    """Everything else of level 1 comes first: here what the normalization reads is no constant in the file."""
+    computed = """
+        <ir_version: 10, opset_import: ["" : 20]>
+        g (float[1,2,3,3] x) => (float[1,2,3,3] y) <float[2,2,1,1] w = {1,2,3,4}, float[2] b = {1,2}, float[2] one = {1,1}> {
+            t = Conv(x, w)
+            s = Abs(b)
+            y = BatchNormalization(t, s, b, b, one)
+        }
+    """
+    write(tmp_path, computed)
+    assert command("explain", "model.onnx", "--rule", "conv-bn-to-conv") == 0
+    out = capsys.readouterr().out
+    assert out.startswith("After level1, -fuse-conv-bn (--after '' looks at the model as it is):\n") and "it applies" in out
+    assert command("explain", "model.onnx", "--rule", "conv-bn-to-conv", "--after", "") == 0
+    assert "must be a constant" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("fakes")

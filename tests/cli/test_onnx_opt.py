@@ -1,20 +1,18 @@
-"""`onnx-opt`: passes as flags, models as text, one or several in a file, ready for CHECK lines."""
+"""`onnx-opt`: models as text and as bytes, one or several in a file, ready for CHECK lines; what it says of mistakes."""
 
 from __future__ import annotations
 
 import io
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import onnx
 import pytest
 from filecheck.matcher import Matcher
 from filecheck.options import Options
 
-from graphopt.cli.onnx_opt import parts
-from tests.api.models import model, operators, write
+from graphopt.io.text import split_text
+from tests.api.models import model, write
 
 Command = Callable[..., int]
 Captured = pytest.CaptureFixture[str]
@@ -65,44 +63,10 @@ def test_check_lines_work_on_what_it_prints(opt: Command, tmp_path: Path, capsys
 
 
 def test_models_of_one_file_share_the_first_header() -> None:
-    first, second = parts(TWO)
+    first, second = split_text(TWO)
     assert first.startswith("# RUN")
     assert second.startswith('<ir_version: 10, opset_import: ["" : 20]>\n# CHECK-LABEL: c_has_rank_3')
-    assert parts("") == []
-
-
-def test_flags_are_passes_in_their_order(opt: Command, tmp_path: Path, capsys: Captured) -> None:
-    write(tmp_path)
-    assert opt("model.onnx", "--eliminate-identity", "-o", "out.onnx", "--eliminate-dead-nodes", "--time-passes") == 0
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert sorted(re.findall(r"^(eliminate-\S+) +1", said.err, re.MULTILINE)) == ["eliminate-dead-nodes", "eliminate-identity"]
-    assert operators(onnx.load("out.onnx")) == ["Add", "Relu"]
-
-
-def test_a_flag_may_be_a_name_of_another_tool(opt: Command, tmp_path: Path, capsys: Captured) -> None:
-    write(tmp_path)
-    assert opt("model.onnx", "--EliminateIdentity", "--eliminate_deadend", "--nop") == 0
-    assert operators(model(capsys.readouterr().out)) == ["Add", "Relu"]
-    assert opt("model.onnx", "--EliminateIdentitty") == 2
-    assert "did you mean 'EliminateIdentity'?" in capsys.readouterr().err
-    assert opt("model.onnx", "--split_init") == 2
-    assert "split_init of onnxoptimizer and onnxsim is not built: " in capsys.readouterr().err
-
-
-def test_a_flag_may_carry_options(opt: Command, tmp_path: Path, capsys: Captured) -> None:
-    write(tmp_path)
-    assert opt("model.onnx", "--take-all=count=2 strict", "--plugin", "tests.cli.strangers:OPTIONS") == 0
-    capsys.readouterr()
-    assert opt("model.onnx", "--take-all=count=two", "--plugin", "tests.cli.strangers:OPTIONS") == 2
-    points = "take-all{count} takes a whole number, not 'two' (default: 3)\n  take-all{count=two}\n                 ^"
-    assert points in capsys.readouterr().err
-
-
-def test_a_level_is_a_flag_as_well(opt: Command, tmp_path: Path, capsys: Captured) -> None:
-    write(tmp_path)
-    assert opt("model.onnx", "--level1") == 0
-    assert operators(model(capsys.readouterr().out)) == ["Add", "Relu"]
+    assert split_text("") == []
 
 
 def test_stdin_is_text_or_a_binary_model(opt: Command, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
@@ -124,12 +88,39 @@ def test_text_goes_to_a_file_that_is_called_so(opt: Command, tmp_path: Path, cap
     assert capsys.readouterr().out == (tmp_path / "out.onnxtxt").read_text()
 
 
-def test_changes_go_to_stderr(opt: Command, tmp_path: Path, capsys: Captured) -> None:
+def test_what_text_leaves_out_is_told_and_not_taken_for_a_model(opt: Command, tmp_path: Path, capsys: Captured) -> None:
+    """Weights of 1 KiB and more are not printed: such a text is for eyes, and neither it nor the silence may pass for a model."""
+    body = f"<float[300] w = {{{','.join(['0.5'] * 300)}}}> {{ y = Add(x, w) }}"
+    (tmp_path / "big.onnxtxt").write_text(f'<ir_version: 10, opset_import: ["" : 20]> g (float[300] x) => (float[300] y) {body}')
+    assert opt("big.onnxtxt", "-o", "again.onnxtxt") == 0
+    told = "again.onnxtxt: text is for reading, and 1 weight of 1 KiB or more is not in it; for a model that runs, write again.onnx"
+    assert capsys.readouterr().err == f"warning: {told}\n"
+    assert opt("again.onnxtxt", "-o", "back.onnx") == 1
+    assert "the text leaves out the elements of 'w', [300]" in capsys.readouterr().err
+    assert not (tmp_path / "back.onnx").exists()
+
+
+def test_a_hyphen_is_stdout(opt: Command, tmp_path: Path, capsys: Captured) -> None:
     write(tmp_path)
-    assert opt("model.onnx", "--eliminate-identity", "--print-after-change", "--verify-each") == 0
+    assert opt("model.onnx") == 0
+    expected = capsys.readouterr().out
+    assert opt("model.onnx", "-o", "-") == 0
+    assert capsys.readouterr().out == expected
+    assert opt("model.onnx", "-o", "/dev/null") == 0
+    assert capsys.readouterr() == ("", "")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_the_result_is_verified(opt: Command, tmp_path: Path, capsys: Captured) -> None:
+    write(tmp_path)
+    assert opt("model.onnx", "-O1", "--verify", "-o", "out.onnx") == 0
     said = capsys.readouterr()
-    assert "-   a = Identity (x)\n" in said.err
-    assert operators(model(said.out)) == ["Add", "Relu"]
+    assert said.out == "" and said.err.startswith("equal bits: model.onnx and the result")
+    wrong = ("--make-wrong", "--plugin", "tests.cli.strangers")
+    assert opt("model.onnx", *wrong, "--verify", "-o", "out.onnxtxt") == 70
+    said = capsys.readouterr()
+    assert "; to blame is rewrite 1: the rule make-wrong at d" in said.err
+    assert not (tmp_path / "out.onnxtxt").exists() and said.out == ""
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_the_pass_is_named_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_job_names_its_phases(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What the line says, in order, when there is no second to wait for."""
     said: list[str] = []
-    monkeypatch.setattr(Progress, "_tell", lambda self, text: said.append(text))
+    monkeypatch.setattr(Progress, "tell", lambda self, text: said.append(text))
     with Progress(enabled=True) as progress:
         graphopt.optimize(write(tmp_path), output=tmp_path / "out.onnx", only="eliminate-identity", verify=True, observer=progress)
     words = ["loading", "optimizing", "optimizing: eliminate-identity, 4 nodes", "verifying", "writing"]

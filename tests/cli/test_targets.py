@@ -12,6 +12,7 @@ import onnx.parser
 import pytest
 
 import graphopt
+from graphopt import Pipeline, When
 from graphopt.errors import SpecError
 from graphopt.pipeline import registry as registry_module
 from tests.api.models import IDENTITIES, write
@@ -70,7 +71,7 @@ def test_lint_with_nothing_refused(command: Command, tmp_path: Path, capsys: Cap
     assert command("lint", "--target", X64, "model.onnx") == 0
     assert capsys.readouterr().out == """\
 left in float (1)
-  Conv 'm': its first input is int8, which runs on integers as uint8 only; convert-int8-to-uint8 would help
+  Conv 'm': its first input is int8, which runs on integers as uint8 only
 
 0 refused, 0 computed wrong, 1 left in float
 """
@@ -80,11 +81,12 @@ def test_lint_with_something_refused(command: Command, tmp_path: Path, capsys: C
     save(tmp_path, "conv")
     assert command("lint", "--target", "tensorrt", "model.onnx") == 1
     said = capsys.readouterr().out
-    assert said == """\
+    anew = "; quantize the model anew, with int8 and zero point 0"
+    assert said == f"""\
 refused (3)
-  DequantizeLinear 'd': it holds an activation in uint8, not float4e2m1 or float8e4m3fn or int8
+  DequantizeLinear 'd': it holds an activation in uint8, not float4e2m1 or float8e4m3fn or int8{anew}
   DequantizeLinear 'a': it dequantizes int32: a bias must be stored in floats; dequantize-bias would help
-  QuantizeLinear 'y': it holds an activation in uint8, not float4e2m1 or float8e4m3fn or int8
+  QuantizeLinear 'y': it holds an activation in uint8, not float4e2m1 or float8e4m3fn or int8{anew}
 
 3 refused, 0 computed wrong, 0 left in float
 """
@@ -96,11 +98,12 @@ refused (3)
     assert capsys.readouterr().out.startswith("""\
 refused (3)
   DequantizeLinear 'd': it holds an activation in uint8, not
-      float4e2m1 or float8e4m3fn or int8
+      float4e2m1 or float8e4m3fn or int8; quantize the model
+      anew, with int8 and zero point 0
 """)
     assert command("lint", "--target", "tensorrt", "model.onnx", "--json") == 1
     first = json.loads(capsys.readouterr().out)[0]
-    reason = "it holds an activation in uint8, not float4e2m1 or float8e4m3fn or int8"
+    reason = f"it holds an activation in uint8, not float4e2m1 or float8e4m3fn or int8{anew}"
     assert first == {"node": "d", "operator": "DequantizeLinear", "kind": "refused", "reason": reason, "helps": None}
 
 
@@ -142,6 +145,24 @@ def test_lint_with_nothing_to_say(command: Command, tmp_path: Path, capsys: Capt
     assert json.loads(capsys.readouterr().out) == []
 
 
+def test_lint_of_floats_is_no_all_clear(command: Command, tmp_path: Path, capsys: Captured) -> None:
+    write(tmp_path, IDENTITIES)
+    assert command("lint", "--target", "tensorrt", "model.onnx") == 0
+    assert capsys.readouterr().out == "the model is not quantized: nothing to be said of it for tensorrt\n"
+
+
+def test_lint_recommends_what_helps(command: Command, tmp_path: Path, capsys: Captured) -> None:
+    """Only where a QuantizeLinear or DequantizeLinear tells how integers were quantized can the pass put pairs around what reads them."""
+    for given, advice in (("float[1,4] x) => (int8[4,1] y)", True), ("int8[1,4] x) => (int8[4,1] y)", False)):
+        body = "q = QuantizeLinear(x, s, z) y = Transpose(q)" if advice else "y = Transpose(x)"
+        text = f'<ir_version: 10, opset_import: ["" : 21]> g ({given} <float s = {{0.5}}, int8 z = {{0}}> {{ {body} }}'
+        onnx.save(onnx.parser.parse_model(text), tmp_path / "model.onnx")
+        assert command("lint", "--target", "tensorrt", "model.onnx") == 0
+        out = capsys.readouterr().out
+        assert "it reads int8 and has no Q and DQ around it" in out
+        assert ("materialize-node-units would help" in out) == advice
+
+
 def test_lint_wants_a_target_that_is_there(command: Command, tmp_path: Path, capsys: Captured) -> None:
     save(tmp_path, "conv")
     assert command("lint", "model.onnx") == 2
@@ -154,7 +175,7 @@ def test_explain_qdq(command: Command, tmp_path: Path, capsys: Captured) -> None
     save(tmp_path, "no_kernel")
     assert command("explain", "--qdq", "model.onnx") == 0
     assert capsys.readouterr().out == """\
-Of 4 QuantizeLinear and DequantizeLinear onnxruntime-cpu-x64 will leave 4.
+onnxruntime-cpu-x64 will leave 4 QuantizeLinear and DequantizeLinear, of 4 in the model.
 2 because of what is computed in floats:
   DequantizeLinear 'd': Tanh 'm' reads it in floats: the runtime has no Tanh on integers
   QuantizeLinear 'r': it quantizes what Tanh 'm' computes on floats: the runtime has no Tanh on integers
@@ -178,7 +199,7 @@ def test_explain_qdq_as_json_for_another_target(command: Command, tmp_path: Path
 def test_explain_qdq_tells_of_what_is_refused(command: Command, tmp_path: Path, capsys: Captured) -> None:
     save(tmp_path, "conv")
     assert command("explain", "--qdq", "--target", "tensorrt", "model.onnx") == 0
-    assert capsys.readouterr().out.startswith("tensorrt will refuse 3 nodes: see graphopt lint --target tensorrt\nOf 4 ")
+    assert capsys.readouterr().out.startswith("tensorrt will refuse 3 nodes: see graphopt lint --target tensorrt\ntensorrt will leave ")
 
 
 def test_explain_qdq_of_a_model_without(command: Command, tmp_path: Path, capsys: Captured) -> None:
@@ -203,8 +224,18 @@ def test_optimize_for_a_target(command: Command, tmp_path: Path, capsys: Capture
     assert capsys.readouterr().err == ""
     assert command("optimize", "model.onnx", "--dry-run", "--level", "2") == 2
     assert "level 2 needs a target" in capsys.readouterr().err
-    assert command("optimize", "model.onnx", "--dry-run", "--target", "fast-cpu", "-p", "level1") == 2
-    assert "a pipeline may contain level2{target=fast-cpu}" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("fakes")
+def test_a_target_binds_a_pipeline(command: Command, tmp_path: Path, capsys: Captured) -> None:
+    write(tmp_path)
+    text = "level1, level2, when{target=slow-cpu}(relu-to-neg), when{not-target=slow-cpu}(fuse-relu)"
+    assert command("optimize", "model.onnx", "--dry-run", "--target", "fast-cpu", "-p", text) == 0
+    assert "(level1, level2{target=fast-cpu}, fuse-relu)" in capsys.readouterr().out
+    assert command("optimize", "model.onnx", "--dry-run", "--target", "fast-cup", "-p", "level1") == 2
+    assert "no target is called 'fast-cup'; did you mean 'fast-cpu'?" in capsys.readouterr().err
+    assert command("optimize", "model.onnx", "--dry-run", "-p", text) == 2
+    assert "column 9: level 2 needs a target, as level2{target=NAME} or --target NAME" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("fakes")
@@ -219,5 +250,9 @@ def test_optimize_in_python_for_a_target() -> None:
     assert graphopt.optimize(plain(IDENTITIES), target=X64).graph.node
     with pytest.raises(SpecError, match="level 2 needs a target"):
         graphopt.optimize(plain(IDENTITIES), 2)
-    with pytest.raises(SpecError, match="give a target or a pipeline, not both"):
-        graphopt.optimize(plain(IDENTITIES), pipeline="level1", target=X64)
+    for pipeline in ("when{target=tensorrt}(level1)", Pipeline([When(["level1"], target="tensorrt")])):
+        assert len(graphopt.optimize(plain(IDENTITIES), pipeline=pipeline, target="tensorrt").graph.node) == 2
+        assert len(graphopt.optimize(plain(IDENTITIES), pipeline=pipeline, target=X64).graph.node) == 4
+        assert len(graphopt.optimize(plain(IDENTITIES), pipeline=pipeline).graph.node) == 4
+    with pytest.raises(SpecError, match="pipeline must be a Pipeline or its text, not 3"):
+        graphopt.optimize(plain(IDENTITIES), pipeline=3)  # type: ignore[call-overload]  # what a caller may do
