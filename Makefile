@@ -8,7 +8,7 @@
 #   make test-oldest   the tests with the oldest supported onnx, numpy and onnxruntime
 #   make wheel-test    the tests against the built wheel, away from this checkout
 #   make bench         time and memory beside the peers that are installed; BENCH='--all --check' for all of it
-#   make docs          write docs/rewrites.md from what the passes declare
+#   make docs          write docs/rewrites.md and docs/commands.md from what passes and commands declare
 #   make orders        passes of level 1 in other orders, pairs first: same results, same graphs?
 #   make sweep         random pipelines over random models; SWEEP='--minutes 60 --seed 1'
 #   make clean         remove what the others made
@@ -64,6 +64,7 @@ bench: $(VENV)/.done-test
 
 docs: $(VENV)/.done-test
 	@$(VENV)/bin/python tools/rewrites.py
+	@$(VENV)/bin/python tools/commands.py
 
 orders: $(VENV)/.done-test
 	@$(VENV)/bin/python tools/orders.py
