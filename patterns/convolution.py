@@ -73,8 +73,8 @@ def scaled(m: Match, w: Value, b: Value | None, c: Value, groups: int | None) ->
         return factor
     if w.uses > 1 and weights.nbytes > MOST_COPIED:
         return m.no("{} is read elsewhere too, a copy would add {} bytes", w, weights.nbytes)
-    if not np.isfinite(factor).all():
-        return m.no("{} is not finite everywhere", c)
+    if not (np.isfinite(factor) & (factor != 0)).all():  # 0 times a sum keeps the sign of the sum, which divisions show
+        return m.no("{} is not finite everywhere, or 0", c)
     product = multiplied(weights, factor, groups)
     if not isinstance(product, Tensor):
         return m.no(product, weights.dtype)
