@@ -177,6 +177,11 @@ class Node:
         return {name: attribute for name, attribute in self.attributes.items() if name not in names}
 
     @property
+    def stands_for(self) -> tuple[str, ...]:
+        """The names of those that the node replaced, or else its own, if it has one: what a node in its place `replaces`."""
+        return self.replaces or ((self.name,) if self.name else ())
+
+    @property
     def subgraphs(self) -> tuple[Graph, ...]:
         """The graphs that the node's attributes hold (the branches of If, the bodies of Loop and Scan)."""
         if not self.attributes:

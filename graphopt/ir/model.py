@@ -7,7 +7,7 @@ from typing import final
 
 from graphopt.ir.attribute import Attribute
 from graphopt.ir.dim import Dim
-from graphopt.ir.graph import Graph
+from graphopt.ir.graph import Graph, Node
 
 
 @final
@@ -83,3 +83,7 @@ class Model:
         yield from self.graph.walk()
         for function in self.functions.values():
             yield from function.graph.walk()
+
+    def nodes(self) -> Iterator[Node]:
+        """Every node of every graph."""
+        return (node for graph in self.graphs() for node in graph)

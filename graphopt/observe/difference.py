@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, final
 
@@ -46,7 +46,6 @@ class NodeChange:
     rules: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
 
-
     @property
     def is_consequence(self) -> bool:
         """Whether nothing was done to the node but that it reads another value, because something was done to the one before it."""
@@ -59,6 +58,7 @@ class NodeChange:
 class Difference:
     """What differs. Not compared: doc strings, metadata, who made the file, the order of nodes.
 
+    `inputs` and `outputs` are the model's, then, as "of NODE.ATTRIBUTE" or "of FUNCTION", all those of a graph inside that differ.
     `renamed` are nodes that differ by nothing but their name. `types` are of values that both models name and make alike. `unread`
     initializers were compared by type and shape alone, because their data is not there.
     """
@@ -100,7 +100,7 @@ def difference(before: Model, after: Model, origins: Origins | None = None) -> D
         list(_changes(before.opsets, after.opsets)),
         list(_ports({value.name: value for value in before.graph.inputs}, {value.name: value for value in after.graph.inputs})),
         list(_ports(_outputs(before.graph), _outputs(after.graph))),
-        list(_changes(_functions(before), _functions(after))),
+        list(_functions(before, after)),
     )
     one, other = Inventory.of(before), Inventory.of(after)
     found.nodes = one.nodes, other.nodes
@@ -114,6 +114,7 @@ def difference(before: Model, after: Model, origins: Origins | None = None) -> D
         if one.tensor is not None and other.tensor is not None
     )
     found.types = list(_types(matching))
+    _inner_ports(matching, found)
     return found
 
 
@@ -152,7 +153,7 @@ def _nodes(matching: Matching, why: _Why, found: Difference) -> None:
             told = why.gone(label(node))
             found.removed.append(NodeChange(place, before=(label(node), node.op), rules=told.rules, sources=told.names))
             continue
-        attributes = tuple(_attributes(node, same))
+        attributes = tuple(_attributes(node.attributes, same.attributes))
         inputs = _inputs(node, same, matching)
         if node.op != same.op or attributes or inputs or node.overload != same.overload:
             told = why.of(same)
@@ -181,19 +182,22 @@ def _place(graph: Graph) -> str:
     return ".".join(filter(None, graph.function.key)) if graph.function is not None else ""
 
 
-def _attributes(node: Node, same: Node) -> Iterator[Changed]:
-    for name in dict.fromkeys((*node.attributes, *same.attributes)):
-        one, other = node.attributes.get(name), same.attributes.get(name)
+def _attributes(before: Mapping[str, Attribute], after: Mapping[str, Attribute]) -> Iterator[Changed]:
+    for name in dict.fromkeys((*before, *after)):
+        one, other = before.get(name), after.get(name)
         if one is None or other is None or not same_attribute(one, other):
             yield Changed(name, None if one is None else shown(one), None if other is None else shown(other))
 
 
 def _inputs(node: Node, same: Node, matching: Matching) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     """What both read, by name, where that is not the same. What has the same name and is made otherwise is told where it is made."""
-    alike = (_is_same(one, other, matching) for one, other in zip(node.inputs, same.inputs, strict=False))
-    if len(node.inputs) == len(same.inputs) and all(alike):
+    if _are_same(node.inputs, same.inputs, matching):
         return None
     return tuple(map(_called, node.inputs)), tuple(map(_called, same.inputs))
+
+
+def _are_same(ones: Sequence[Value | None], others: Sequence[Value | None], matching: Matching) -> bool:
+    return len(ones) == len(others) and all(_is_same(one, other, matching) for one, other in zip(ones, others, strict=True))
 
 
 def _is_same(one: Value | None, other: Value | None, matching: Matching) -> bool:
@@ -205,6 +209,10 @@ def _is_same(one: Value | None, other: Value | None, matching: Matching) -> bool
 
 def _called(value: Value | None) -> str:
     return "" if value is None else value.name
+
+
+def _made_by(value: Value) -> str:
+    return value.name if value.producer is None else f"made by {label(value.producer)}"
 
 
 def _initializers(matching: Matching) -> Iterator[Changed]:
@@ -257,8 +265,36 @@ def _outputs(graph: Graph) -> dict[str, Value]:
     return dict(zip(graph.output_names, graph.outputs, strict=True))
 
 
-def _functions(model: Model) -> dict[str, str]:
-    return {".".join(filter(None, key)): f"{len(function.graph)} nodes" for key, function in model.functions.items()}
+def _inner_ports(matching: Matching, found: Difference) -> None:
+    """What graphs inside nodes and functions take and give, by place; and outputs of the model that have kept their names alone."""
+    main = matching.before.graph
+    others = _outputs(matching.after.graph)
+    for name, value in _outputs(main).items():
+        known = matching.values.get(value)
+        if name in others and known is not None and known is not others[name]:
+            found.outputs.append(Changed(name, _made_by(value), _made_by(others[name])))
+    for one, other in matching.graphs:
+        if one is main:
+            continue
+        for changes, ours, theirs in ((found.inputs, one.inputs, other.inputs), (found.outputs, one.outputs, other.outputs)):
+            if not _are_same(ours, theirs, matching):
+                before, after = (", ".join(map(_called, values)) for values in (ours, theirs))
+                changes.append(Changed(f"of {_place(one)}", before, f"{after}, made otherwise" if before == after else after))
+
+
+def _functions(before: Model, after: Model) -> Iterator[Changed]:
+    """Functions that came or went, and what is declared of those that stayed; their bodies are compared as graphs are."""
+    for key in dict.fromkeys((*before.functions, *after.functions)):
+        name = ".".join(filter(None, key))
+        one, other = before.functions.get(key), after.functions.get(key)
+        if one is None or other is None:
+            yield Changed(name, *(None if each is None else f"{len(each.graph)} nodes" for each in (one, other)))
+            continue
+        both = (one, other)
+        yield from _changes(*({f"{name} opset {domain}".rstrip(): version for domain, version in each.opsets.items()} for each in both))
+        yield from _changes(*({f"{name} attribute {given}": "required" for given in each.attributes} for each in both))
+        for change in _attributes(one.defaults, other.defaults):
+            yield Changed(f"{name} default of {change.name}", change.before, change.after)
 
 
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Changed]:  # Any: str or int

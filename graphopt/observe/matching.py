@@ -47,11 +47,8 @@ class Matching:
         for name, value in one.initializers.items():
             if name in other.initializers:
                 self.values[value] = other.initializers[name]
-        names = {node.name: node for node in other if node.name}
-        for node in one:
-            same = names.get(node.name)
-            if same is not None and same.op == node.op:
-                self._link(node, same)
+        for key_of in (_name_and_output, _name):
+            self._by_key(one, other, key_of)
         self._by_outputs(one, other, of_one_operator=True)
 
     def _by_outputs(self, one: Graph, other: Graph, *, of_one_operator: bool) -> None:
@@ -63,10 +60,10 @@ class Matching:
                     self._link(node, same)
 
     def _inputs(self, one: Graph, other: Graph) -> None:
-        names = {value.name: value for value in other.inputs}
+        ours, names = {value.name for value in one.inputs}, {value.name: value for value in other.inputs}
         for place, value in enumerate(one.inputs):
             same = names.get(value.name)
-            if same is None and len(one.inputs) == len(other.inputs) and other.inputs[place].name not in {held.name for held in one.inputs}:
+            if same is None and len(one.inputs) == len(other.inputs) and other.inputs[place].name not in ours:
                 same = other.inputs[place]
             if same is not None:
                 self.values[value] = same
@@ -85,10 +82,14 @@ class Matching:
     def _across_graphs(self) -> None:
         """Nodes that stand in another graph than before (a branch was inlined, a body hoisted), where their name is one of a kind."""
         for key_of in (_name, _first_output):
-            there = _one_of_a_kind((node for node in _nodes(self.after) if node not in self.back), key_of)
-            for key, node in _one_of_a_kind((node for node in _nodes(self.before) if node not in self.nodes), key_of).items():
-                if key in there:
-                    self._link(node, there[key])
+            self._by_key(self.before.nodes(), self.after.nodes(), key_of)
+
+    def _by_key(self, ones: Iterable[Node], others: Iterable[Node], key_of: Callable[[Node], str]) -> None:
+        """Of the nodes that are still without a counterpart, those whose key no other has on their side."""
+        there = _one_of_a_kind((node for node in others if node not in self.back), key_of)
+        for key, node in _one_of_a_kind((node for node in ones if node not in self.nodes), key_of).items():
+            if key in there:
+                self._link(node, there[key])
 
     # ---- by what they are
 
@@ -157,10 +158,15 @@ def same_bytes(one: Tensor, other: Tensor) -> bool:
     """
     if one.dtype != other.dtype or one.shape != other.shape or one.nbytes != other.nbytes:
         return False
+    return is_one_place(one, other) or not (is_readable(one) and is_readable(other)) or one.same(other)
+
+
+def is_one_place(one: Tensor, other: Tensor) -> bool:
+    """Whether the bytes of two tensors begin at one place in one file."""
     first, second = one.storage, other.storage
-    if isinstance(first, FileSlice) and isinstance(second, FileSlice) and first.offset == second.offset and first.file.is_same(second.file):
-        return True
-    return not (is_readable(one) and is_readable(other)) or one.same(other)
+    if not (isinstance(first, FileSlice) and isinstance(second, FileSlice)):
+        return False
+    return first.offset == second.offset and first.file.is_same(second.file)
 
 
 def is_readable(tensor: Tensor) -> bool:
@@ -211,12 +217,12 @@ def _initializers(model: Model) -> Iterator[Value]:
     return (value for graph in model.graphs() for value in graph.initializers.values())
 
 
-def _nodes(model: Model) -> Iterator[Node]:
-    return (node for graph in model.graphs() for node in graph)
-
-
 def _name(node: Node) -> str:
     return f"{node.op} {node.name}" if node.name else ""
+
+
+def _name_and_output(node: Node) -> str:
+    return f"{_name(node)}\0{_first_output(node)}" if node.name else ""
 
 
 def _first_output(node: Node) -> str:

@@ -1,7 +1,8 @@
 """Where each node of a result comes from: which nodes of the very first model it stands for, and which rules made it so.
 
-During a run the names travel in `Node.replaces`, which rules and passes hand on from what goes to what comes; the rules travel beside them,
-as marks. In a file they are metadata of the node, which every runtime ignores:
+During a run links travel in `Node.replaces`, which rules and passes hand on from what goes to what comes: each leads to the links and names
+that were carried before it, and only `origins` follows them to their ends. In a file the names and the rules are metadata of the node,
+which every runtime ignores:
 
 graphopt.rule       the names of the rules, and of the passes that are no rules, in their order, with ", " between them
 graphopt.replaced   the names of the nodes in the first model, as a list in JSON; a node without a name has that of its first output
@@ -10,8 +11,9 @@ graphopt.replaced   the names of the nodes in the first model, as a list in JSON
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, final
 
@@ -20,7 +22,7 @@ from graphopt.ir.graph import EXIT, Graph, Node
 from graphopt.ir.model import Model
 from graphopt.ir.scopes import values_of
 from graphopt.observe.observer import Observer
-from graphopt.observe.trace import MARK, label
+from graphopt.observe.trace import Link, label
 
 RULE, REPLACED = "graphopt.rule", "graphopt.replaced"
 SINCE = 10  # the IR version from which on nodes have metadata_props (onnx.proto, Version)
@@ -101,7 +103,7 @@ def read_origins(path: Path) -> Origins:
 
 def is_told(model: Model) -> bool:
     """Whether some node of a model says where it comes from."""
-    return any(REPLACED in node.metadata for graph in model.graphs() for node in graph if node.metadata)
+    return any(REPLACED in node.metadata for node in model.nodes())
 
 
 @final
@@ -109,8 +111,8 @@ class Provenance(Observer):
     """Follows the nodes of a model through a run. Make it before the run; `origins` after it says what became of them."""
 
     def __init__(self, model: Model) -> None:
-        self._rules: list[str] = []  # mark number -> rule
-        self._blame: dict[str, str] = {}  # a name -> who took its node out last
+        self._links = 0  # how many were made
+        self._blame: dict[str, str] = {}  # a name or a link -> who took its node out last, in the order in which they did
         self._gone: set[Node] = set()  # erased since the pass began, and blamed on somebody
         self._first: dict[str, int] = {}  # the names of the first model -> their place
         self._functions = len(model.functions)
@@ -118,19 +120,22 @@ class Provenance(Observer):
         self._changed: dict[Node, Origin] = {}
         self._seen: dict[Node, tuple[str, ...]] = {}  # each node that may be followed -> what it carried when it was last looked at
         self._values = {value: value.name for graph in model.graphs() for value in values_of(graph) if value.name}
-        for graph in model.graphs():
-            for node in graph:
-                self._begin(node)
+        for node in model.nodes():
+            self._begin(node)
 
     def _begin(self, node: Node) -> None:
-        origin = origin_in_file(node) or Origin((label(node),))
-        for name in origin.names:
+        told = origin_in_file(node)
+        carried: tuple[str, ...] = (label(node),) if told is None else told.names
+        for name in carried:
             self._first.setdefault(name, len(self._first))
-        node.replaces = self._seen[node] = (*origin.names, *map(self._mark, origin.rules), *((MARK,) if not origin.names else ()))
+        if told is not None:
+            rules = tuple(self._link(node, rule, ()) for rule in told.rules)
+            carried = (self._link(node, "", (*carried, *rules)),)
+        node.replaces = self._seen[node] = carried
 
-    def _mark(self, rule: str) -> str:
-        self._rules.append(rule)
-        return f"{MARK}{len(self._rules) - 1}"
+    def _link(self, node: Node, rule: str, carried: tuple[str, ...]) -> Link:
+        self._links += 1
+        return Link(self._links, label(node), rule, carried)
 
     # ---- listening
 
@@ -157,25 +162,8 @@ class Provenance(Observer):
         self._gone.clear()
 
     def _change(self, node: Node, carried: tuple[str, ...], source: str) -> None:
-        """Let a node say that it was made, or changed, by a rule; of each rule only the first mark is kept."""
-        names = [name for name in carried if not name.startswith(MARK)]
-        marks = list(self._firsts(carried))
-        if source not in map(self._rule, marks):
-            marks.append(self._mark(source))
-        node.replaces = self._seen[node] = tuple(dict.fromkeys((*names, *marks)))
-
-    def _firsts(self, carried: Iterable[str]) -> Iterator[str]:
-        """The first mark of each rule, in the order in which they acted."""
-        known: set[str] = set()
-        for mark in sorted((mark for mark in carried if mark.startswith(MARK)), key=_number):
-            rule = self._rule(mark)
-            if rule not in known:
-                known.add(rule)
-                yield mark
-
-    def _rule(self, mark: str) -> str:
-        number = _number(mark)
-        return self._rules[number] if 0 <= number < len(self._rules) else ""
+        """Let a node say that it was made, or changed, by a rule, out of those that carried this."""
+        node.replaces = self._seen[node] = (self._link(node, source, carried),)
 
     def _follow(self, node: Node, source: str) -> None:
         """Blame a rule for a node that is no longer in a graph, for what stood inside it, and for what only it read."""
@@ -189,8 +177,9 @@ class Provenance(Observer):
             left += [value.producer for value in node.inputs if value is not None and value.producer is not None]
 
     def _lose(self, node: Node, source: str) -> None:
-        for name in node.replaces:
-            self._blame[name] = source
+        for each in node.replaces:
+            self._blame.pop(each, None)  # the last one comes last
+            self._blame[each] = source
         for inner in node.subgraphs:
             for held in inner:
                 self._lose(held, source)
@@ -207,20 +196,21 @@ class Provenance(Observer):
     def origins(self) -> Origins:
         """What became of all nodes. Afterwards `Node.replaces` holds names alone, and none where a node is as it was."""
         found, present = Origins(), set[str]()
-        for node in _nodes(self._model):
+        for node in self._model.nodes():
             origin = self._origin(node)
             present.update(origin.names)
             node.replaces = ()
             if origin != Origin((label(node),)):
                 node.replaces, self._changed[node] = origin.names, origin
                 found.add(node, origin)
-        found.removed = {name: self._blame.get(name, "") for name in self._first if name not in present}
+        blame = self._blamed()
+        found.removed = {name: blame.get(name, "") for name in self._first if name not in present}
         found.values = self._renamed()
         return found
 
     def store(self) -> None:
         """Let the metadata of each new or changed node say where it comes from, after `origins`. The IR version must allow it (`SINCE`)."""
-        for node in _nodes(self._model):
+        for node in self._model.nodes():
             origin = self._changed.get(node)
             said = {} if origin is None else {RULE: ", ".join(origin.rules), REPLACED: json.dumps(origin.names, ensure_ascii=False)}
             if {key: node.metadata[key] for key in (RULE, REPLACED) if key in node.metadata} != said:
@@ -228,9 +218,19 @@ class Provenance(Observer):
                 node.changed = True
 
     def _origin(self, node: Node) -> Origin:
-        names = tuple(sorted({name for name in node.replaces if name in self._first}, key=self._first.__getitem__))
-        rules = tuple(filter(None, map(self._rule, self._firsts(node.replaces))))
-        return Origin(names, rules or ((node.rule,) if node.rule else ()))
+        names, links = _ends(node.replaces, set())
+        rules = dict.fromkeys(link.rule for link in sorted(links, key=attrgetter("number")) if link.rule)
+        known = sorted({name for name in names if name in self._first}, key=self._first.__getitem__)
+        return Origin(tuple(known), tuple(rules) or ((node.rule,) if node.rule else ()))
+
+    def _blamed(self) -> dict[str, str]:
+        """Each name whose node, or another that stood for it, was taken out -> who did so last."""
+        found: dict[str, str] = {}
+        seen: set[Link] = set()
+        for each, source in reversed(self._blame.items()):
+            for name in _ends((each,), seen)[0]:
+                found.setdefault(name, source)
+        return found
 
     def _renamed(self) -> dict[str, str | None]:
         present = {value: None for graph in self._model.graphs() for value in values_of(graph) if value.name}
@@ -238,13 +238,20 @@ class Provenance(Observer):
         return {name: value.name if value in present else None for value, name in self._values.items() if name not in names}
 
 
-def _nodes(model: Model) -> Iterator[Node]:
-    return (node for graph in model.graphs() for node in graph)
-
-
-def _number(mark: str) -> int:
-    digits = mark[len(MARK) :]
-    return int(digits) if digits.isdigit() else -1
+def _ends(carried: tuple[str, ...], seen: set[Link]) -> tuple[list[str], list[Link]]:
+    """The names that some links lead to, once or more, and the links on the way; without those already `seen`, to which these are added."""
+    names: list[str] = []
+    links: list[Link] = []
+    left = list(carried)
+    while left:
+        each = left.pop()
+        if not isinstance(each, Link):
+            names.append(each)
+        elif each not in seen:
+            seen.add(each)
+            links.append(each)
+            left += each.carried
+    return names, links
 
 
 def _once(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:

@@ -16,7 +16,8 @@ dimensions      of the inputs: frozen (name -> number), set (INPUT:AXIS without 
 passes          for each: name with options, runs, changes, seconds, nodes_before and nodes_after (sums over its runs)
 rules           for each rule or whole-graph pass that matched: name, exactness, file, line, fired, declined (reason -> count),
                 seconds (from the event before each of its own, so that looking for matches is in them)
-rewrites        each in order: number, pass, graph, rule, root, replaced, made (names of nodes)
+rewrites        each in order: number, pass, graph, rule, root, replaced, made (names of nodes; replaced are those that this rewrite took
+                out, which may be what earlier ones made)
 names           node of the source that is gone or replaced -> the nodes that stand for it
 map             nodes (each new or changed node -> op, from, rules: the nodes of the source that it stands for, and what made it so),
                 removed (node of the source that nothing stands for -> rule or pass, null: not known), values (name that is gone -> name
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from graphopt.match.rule import Rule
     from graphopt.observe.page.history import History
 
-SCHEMA = 1  # raised whenever a field changes its meaning or goes
+SCHEMA = 2  # raised whenever a field changes its meaning or goes
 
 
 @dataclass(frozen=True, slots=True)

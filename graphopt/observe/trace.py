@@ -9,7 +9,26 @@ from graphopt.ir.graph import Graph, Node
 from graphopt.ir.model import Model
 from graphopt.observe.observer import Observer
 
-MARK = "\0"  # what begins so in `Node.replaces` is no name: `Provenance` carries there what it wants to know later
+
+@final
+class Link(str):
+    """What `Provenance` lets a node carry in `Node.replaces`, one for all that it stands for: so it stays short however long a run is.
+
+    `called` is the node, `rule` what made or changed it ("": nothing did in this run), `carried` what those carried whose place it took:
+    names of the first model, and links. Numbers count up.
+    """
+
+    __slots__ = ("called", "carried", "number", "rule")
+
+    number: int
+    called: str
+    rule: str
+    carried: tuple[str, ...]
+
+    def __new__(cls, number: int, called: str, rule: str, carried: tuple[str, ...]) -> Link:
+        link = super().__new__(cls, f"\0{number}")  # which no name is, so that whoever tells names apart tells links apart
+        link.number, link.called, link.rule, link.carried = number, called, rule, carried
+        return link
 
 
 def label(node: Node) -> str:
@@ -19,7 +38,9 @@ def label(node: Node) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """One rewrite; numbers count from 1 over the whole run, as `Bisect` counts."""
+    """One rewrite; numbers count from 1 over the whole run, as `Bisect` counts. `replaced` are those that it took out, not what they were
+    made of before: `Origins` has that.
+    """
 
     number: int
     pass_name: str
@@ -36,7 +57,7 @@ class Rewrite:
 
 @final
 class Trace(Observer):
-    """Remembers every rewrite, in order."""
+    """Remembers every rewrite, in order. A `Provenance` that listens too must be told first."""
 
     def __init__(self) -> None:
         self.rewrites: list[Rewrite] = []
@@ -47,9 +68,16 @@ class Trace(Observer):
 
     def applied(self, source: str, node: Node, replacement: tuple[Node, ...]) -> None:
         root = label(node)
-        replaced = tuple(name for name in replacement[0].replaces if not name.startswith(MARK)) if replacement else ()
+        replaced = _replaced(replacement[0]) if replacement else ()
         made = tuple(map(label, replacement))
         self.rewrites.append(Rewrite(len(self.rewrites) + 1, self._pass, self._graph, source, root, replaced or (root,), made))
+
+
+def _replaced(made: Node) -> tuple[str, ...]:
+    carried = made.replaces
+    if len(carried) == 1 and isinstance(carried[0], Link):
+        carried = carried[0].carried
+    return tuple(dict.fromkeys(each.called if isinstance(each, Link) else each for each in carried))
 
 
 def node_names(model: Model) -> tuple[str, ...]:

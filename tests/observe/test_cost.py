@@ -244,3 +244,9 @@ def test_squeezenet() -> None:
 def test_a_model_without_nodes() -> None:
     found = cost("g (float[2] x) => (float[2] x) { }")
     assert (found.macs, found.memory.most, found.longest_path, found.nodes) == (0, 0, 0, ())
+
+
+@pytest.mark.parametrize(("old", "new"), [("else_branch", "other"), ("then_branch", "other"), (", else_branch", ", more = 1, else_branch")])
+def test_an_if_whose_branches_are_called_otherwise(old: str, new: str) -> None:
+    found = cost(IF.replace(old, new))
+    assert found.total.uncounted == ({} if "more" in new else {"If": 1})

@@ -149,6 +149,69 @@ def test_a_difference_inside_a_branch_and_a_function() -> None:
     assert compared(CALLS, FUSED).functions == [Changed("local.twice", "1 nodes", None)]
 
 
+def test_what_a_branch_gives_is_compared() -> None:
+    found = compared(BRANCHES, BRANCHES.replace("(float[2] r) { [neg] n = Neg(x)  [pos] r", "(float[2] n) { [neg] n = Neg(x)  [pos] r"))
+    assert found.outputs == [Changed("of choice.then_branch", "r", "n")]
+    assert not found.is_empty
+
+
+LOOP = """
+<ir_version: 10, opset_import: ["" : 20]>
+g (float[2] x, int64 n, bool c) => (float[2] y, float[2] z) {
+   [loop] y, z = Loop (n, c, x, x) <
+      body = b (int64 i, bool d, float[2] p, float[2] q) => (bool e, float[2] r, float[2] s) { e = Identity(d) r = Neg(p) s = Abs(q) }>
+}
+"""
+
+
+def test_what_a_body_takes_is_compared_by_place_and_not_by_name() -> None:
+    found = compared(LOOP, LOOP.replace("float[2] p, float[2] q", "float[2] q, float[2] p"))
+    assert found.inputs == [Changed("of loop.body", "i, d, p, q", "i, d, q, p")]
+    other = LOOP.replace("float[2] p", "float[2] o").replace("(p)", "(o)")
+    assert compared(LOOP, other).is_empty
+
+
+def test_an_output_that_has_kept_its_name_alone() -> None:
+    text = '<ir_version: 10, opset_import: ["" : 20]> g (float[2] x) => (float[2] y, float[2] z) { [one] y = Neg(x)  [two] z = Neg(x) }'
+    crossed = text.replace("[one] y = Neg", "[one] t = Abs").replace("[two] z = Neg(x)", "[two] z = Neg(x)  [new] y = Neg(t)")
+    found = compared(text.replace("y = Neg", "y = Abs"), crossed)
+    assert found.outputs == [Changed("y", "made by one", "made by new")]
+
+
+FUNCTIONS = """
+<ir_version: 10, opset_import: ["" : 20, "local" : 1]>
+g (float[2] x) => (float[2] y, float[2] z) { [call] y, z = local.both<k = 1>(x, x) }
+<domain: "local", opset_import: ["" : 20]>
+both <k, axis: int = 1> (v, u) => (a, b) { [one] a = Softmax<axis: int = @axis>(v)  [two] b = Neg(u) }
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind", "expected"),
+    [
+        ("=> (a, b)", "=> (b, a)", "outputs", [Changed("of local.both", "a, b", "b, a")]),
+        ("(v, u)", "(u, v)", "inputs", [Changed("of local.both", "v, u", "u, v")]),
+        ('"local", opset_import: ["" : 20]', '"local", opset_import: ["" : 17]', "functions", [Changed("local.both opset", "20", "17")]),
+        ("both <k, axis", "both <k, l, axis", "functions", [Changed("local.both attribute l", None, "required")]),
+        ("axis: int = 1", "axis: int = 0", "functions", [Changed("local.both default of axis", "1", "0")]),
+    ],
+)
+def test_what_is_declared_of_a_function_is_compared(old: str, new: str, kind: str, expected: list[Changed]) -> None:
+    assert old in FUNCTIONS
+    found = compared(FUNCTIONS, FUNCTIONS.replace(old, new))
+    assert getattr(found, kind) == expected
+    assert (found.removed, found.added, found.changed) == ([], [], [])
+    assert not found.is_empty
+
+
+def test_nodes_that_share_a_name_are_told_apart() -> None:
+    nodes = "[n] a = Relu(x)  [n] b = Neg(a)  [n] c = Relu(b)  [n] y = Relu(c)"
+    text = f'<ir_version: 10, opset_import: ["" : 20]> g (float[2] x) => (float[2] y) {{ {nodes} }}'
+    assert compared(text, text).is_empty
+    (change,) = compared(text, text.replace("c = Relu(b)", "c = Relu(a)")).changed
+    assert change.inputs == (("b",), ("a",))
+
+
 def test_what_the_second_model_says_of_itself_is_the_reason() -> None:
     found = compared(SCALED, graphopt.optimize(parsed(SCALED), pipeline="fuse-matmul-add", provenance=True))
     (change,), (gone,) = found.changed, found.removed

@@ -107,6 +107,40 @@ def test_it_survives_a_second_run_with_the_names_of_the_first_model() -> None:
     assert all(rules.startswith("inline-if") for rules, _ in told(again).values())
 
 
+def chain(length: int) -> onnx.ModelProto:
+    """Additions of one constant, which become one, one after the other."""
+    nodes = "".join(f"[n{place}] t{place + 1} = Add(t{place}, c)" for place in range(length))
+    text = f'<ir_version: 10, opset_import: ["" : 20]> g (int32[2] t0) => (int32[2] t{length}) <int32[2] c = {{1, 1}}> {{ {nodes} }}'
+    return model(text)
+
+
+def test_a_long_chain_of_rewrites_is_told_in_linear_space() -> None:
+    sizes: list[int] = []
+    for length in (64, 128):
+        job = Job(chain(length), Pipeline.parse("level1"), installed(), traced=True)
+        job.run()
+        rewrites = job.report.rewrites
+        assert len(rewrites) >= length - 1
+        assert max(len(rewrite.replaced) for rewrite in rewrites) <= 2
+        sizes.append(len(json.dumps(job.report.to_json()["rewrites"])))
+        ((last, origin),) = job.report.origins.nodes.items()
+        assert origin.names == tuple(f"n{place}" for place in range(length))
+        assert job.report.names == {name: [last] for name in origin.names}
+        assert job.report.origins.removed == {}
+    assert sizes[1] < 2.2 * sizes[0]
+
+
+def test_what_went_is_blamed_on_who_took_it_out_last() -> None:
+    """The one node that the chain became goes, and with it all that it stood for."""
+    text = """<ir_version: 10, opset_import: ["" : 20]>
+    g (int32[2] x) => (int32[2] y) <int32[2] c = {1, 1}, int32[2] d = {2, 2}> {
+       [one] a = Add(x, c)  [two] b = Add(a, d)  [away] z = Neg(b)  [out] y = Abs(x) }"""
+    first = set(traced(text, "merge-constant-operands").removed.values())
+    found = traced(text, "merge-constant-operands, eliminate-dead-nodes")
+    assert found.removed.keys() == {"one", "two", "away"}
+    assert set(found.removed.values()) == {"eliminate-dead-nodes"} != first
+
+
 def test_who_clears_metadata_clears_it_too() -> None:
     once = graphopt.optimize(model(FUSED), provenance=True)
     assert told(graphopt.optimize(once, pipeline="clear-metadata")) == {}

@@ -13,11 +13,12 @@ from graphopt.ir.model import Model
 from graphopt.ir.tensor import FileSlice, Tensor
 from graphopt.observe.check.finding import Finding, counted
 from graphopt.observe.cost.weights import Weights, held_by
+from graphopt.observe.matching import is_one_place
 from graphopt.observe.trace import label
 
 MOST = (1 << 31) - 1  # bytes in one protobuf message
 LARGE = 1 << 20  # bytes of a Constant that would better be an initializer
-SMALL = 1 << 10  # bytes of a tensor that is no weight
+SMALL = 1 << 10  # bytes of a tensor so small that nobody notices how it is stored or computed with
 PIECE = 1 << 22  # elements looked at together
 
 
@@ -43,14 +44,14 @@ def of_storage(model: Model) -> Iterator[Finding]:
 
 def of_elements(model: Model) -> Iterator[Finding]:
     """Weights that are there twice, and that hold what is no ordinary number. Every weight is read, one after the other."""
-    first: dict[bytes, str] = {}
+    first: dict[bytes, tuple[str, Tensor]] = {}
     twice: dict[str, int] = {}
     found: dict[str, list[str]] = {}
     for name, tensor in _named(model):
         try:
             if tensor.nbytes > SMALL:
-                owner = first.setdefault(tensor.digest(), name)
-                if owner != name:
+                owner, same = first.setdefault(tensor.digest(), (name, tensor))
+                if owner != name and not is_one_place(same, tensor):
                     twice[name] = tensor.nbytes
             for what in _odd(tensor):
                 found.setdefault(what, []).append(name)
@@ -83,8 +84,8 @@ def _named(model: Model) -> Iterator[tuple[str, Tensor]]:
 
 
 def _odd(tensor: Tensor) -> list[str]:
-    """Which odd numbers a tensor of floats holds. A mask is made of infinities on purpose, so that what is small does not count."""
-    if not tensor.dtype.is_float or tensor.nbytes <= SMALL or tensor.dtype.bits < 16:
+    """Which odd numbers a tensor of floats holds. One infinity alone is there on purpose: a mask or a bound is made of it."""
+    if not tensor.dtype.is_float or tensor.dtype.bits < 16:
         return []
     flat, least = tensor.numpy().reshape(-1), float(tensor.dtype.info.smallest_normal)
     seen = [False, False, False]
@@ -92,6 +93,6 @@ def _odd(tensor: Tensor) -> list[str]:
         piece: Any = flat[start : start + PIECE].astype(np.float64)  # Any: numpy's own
         size = np.abs(piece)
         seen[0] |= bool(np.isnan(piece).any())
-        seen[1] |= bool(np.isinf(piece).any())
-        seen[2] |= bool(((size > 0) & (size < least)).any())
+        seen[1] |= flat.size > 1 and bool(np.isinf(piece).any())
+        seen[2] |= tensor.nbytes > SMALL and bool(((size > 0) & (size < least)).any())
     return [what for what, is_there in zip(_ODD, seen, strict=True) if is_there]

@@ -251,7 +251,7 @@ class _Survey:
         self._held[node] = _largest([self.memory(inner) for inner in node.subgraphs])
         total = Total()
         if node.op == "If":
-            total.add(_larger(node, totals))
+            total.add(_larger(node, dict(zip(node.subgraphs, totals, strict=True))))
             return total
         times = self.known(_times(node))
         for each in totals:
@@ -277,13 +277,13 @@ def _times(node: Node) -> Size:
     return None
 
 
-def _larger(node: Node, branches: list[Total]) -> Total:
-    """The branch with more multiply-accumulates, then operations."""
+def _larger(node: Node, branches: dict[Graph, Total]) -> Total:
+    """The branch with more multiply-accumulates, then operations. An If that has not both is not counted."""
     taken = elements(node.input(0))
-    if len(branches) != 2:
-        return branches[0]
-    names = list(node.attributes)
-    then, other = branches if names.index("then_branch") < names.index("else_branch") else branches[::-1]
+    ways = [node.attributes[name].graphs() for name in ("then_branch", "else_branch") if name in node.attributes]
+    if len(ways) != 2 or not all(len(graphs) == 1 for graphs in ways):
+        return Total(uncounted=Counter([node.op]))
+    then, other = (branches[graphs[0]] for graphs in ways)
     if taken in ((0,), (1,)):
         return then if taken == (1,) else other
     for measure in (_macs, _operations):
