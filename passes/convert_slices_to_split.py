@@ -65,7 +65,7 @@ class ConvertSlicesToSplit(Pass):
         editor, graph = context.editor, first.graph
         assert graph is not None  # it was found in one
         made.rule, made.metadata = self.name, dict(first.metadata)
-        made.replaces = tuple(dict.fromkeys(name for node in parts for name in (node.replaces or (node.name,)) if name))
+        made.replaces = tuple(dict.fromkeys(name for node in parts for name in node.stands_for))
         editor.insert(made, graph, first)
         for output, part in zip(made.outputs, cuts, strict=True):
             self.replace([node for node in parts if parts[node] == part], output, context)

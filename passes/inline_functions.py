@@ -70,7 +70,7 @@ class InlineFunctions(Pass):
         for held in called.graph:
             copied = cloner.copy(held, graph, node)
             copied.metadata = {**node.metadata, **copied.metadata}
-            copied.rule, copied.replaces = self.name, node.replaces or ((node.name,) if node.name else ())
+            copied.rule, copied.replaces = self.name, node.stands_for
             made.append(copied)
         returned = [cloner.read(value) for value in called.graph.outputs]
         inliner.replace([(old, new) for old, new in zip(node.outputs, returned, strict=False) if new is not None], made)

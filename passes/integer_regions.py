@@ -246,7 +246,7 @@ class Shifted:
         """Insert what was built, let everybody read it, and take out what it replaces."""
         editor, root = context.editor, self.region.root
         for new, old in self.made:
-            new.rule, new.metadata, new.replaces = name, dict(old.metadata), old.replaces or ((old.name,) if old.name else ())
+            new.rule, new.metadata, new.replaces = name, dict(old.metadata), old.stands_for
             if new.output is self.values.get(old.output):
                 new.name, new.doc = old.name, old.doc
             editor.insert(new, self.graph, old)

@@ -37,7 +37,7 @@ class MakeDequantizeUnique(Pass):
         graph = node.graph
         assert graph is not None and node.next is not None  # it was found in one
         copy = Node(node.op_type, node.inputs, 1, node.attributes, domain=node.domain)
-        copy.metadata, copy.rule, copy.replaces = dict(node.metadata), self.name, node.replaces or ((node.name,) if node.name else ())
+        copy.metadata, copy.rule, copy.replaces = dict(node.metadata), self.name, node.stands_for
         copy.output.name = context.model.fresh_name(node.output.name)
         copy.output.type = node.output.type
         context.editor.insert(copy, graph, node.next)

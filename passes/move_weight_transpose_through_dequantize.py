@@ -59,7 +59,7 @@ class MoveWeightTransposeThroughDequantize(Pass):
         editor, graph = context.editor, transpose.graph
         assert graph is not None  # it was found in one
         made.rule, made.name, made.doc, made.metadata = self.name, node.name, node.doc, dict(node.metadata)
-        made.replaces = tuple(name for old in (node, transpose) for name in (old.replaces or (old.name,)) if name)
+        made.replaces = tuple(name for old in (node, transpose) for name in old.stands_for)
         editor.insert(made, graph, transpose)
         old = transpose.output
         is_renamed = not old.is_output

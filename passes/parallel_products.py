@@ -121,7 +121,7 @@ def join(name: str, group: Sequence[Branch], joint: Joint, context: Context) -> 
     if not observer.may_apply(name, first):
         return False
     replaced = [branch.product for branch in group] + [branch.add for branch in group if is_added and branch.add is not None]
-    names = tuple(dict.fromkeys(old for node in replaced for old in (node.replaces or (node.name,)) if old))
+    names = tuple(dict.fromkeys(old for node in replaced for old in node.stands_for))
     for node in made:
         node.rule, node.metadata, node.replaces = name, dict(first.metadata), names
         context.editor.insert(node, graph, first)

@@ -164,7 +164,7 @@ class _Moving:
         for value, made, order in zip(node.outputs, new.outputs, passed.outputs, strict=True):
             made.type = type_of(value, order)
             (self.replaced if order is None else self.permuted)[value] = made
-        new.name, new.doc, new.metadata, new.replaces = node.name, node.doc, dict(node.metadata), names_of(node)
+        new.name, new.doc, new.metadata, new.replaces = node.name, node.doc, dict(node.metadata), node.stands_for
         self.place(new, node)
 
     def operand(self, value: Value, order: Perm, reader: Node) -> Value:
@@ -190,7 +190,7 @@ class _Moving:
         new.output.type = type_of(like, order)
         maker = like.producer
         if maker is not None and maker.op == "Transpose":
-            new.metadata, new.replaces = dict(maker.metadata), names_of(maker)
+            new.metadata, new.replaces = dict(maker.metadata), maker.stands_for
         self.place(new, before)
         return new.output
 
@@ -223,8 +223,3 @@ class _Moving:
 def _named(text: str, nodes: Iterable[Node]) -> str:
     """A reason with the operators that it is about."""
     return text.format(" or ".join(dict.fromkeys(node.op_type for node in nodes)))
-
-
-def names_of(node: Node) -> tuple[str, ...]:
-    """What the nodes were called that a node stands for."""
-    return node.replaces or ((node.name,) if node.name else ())

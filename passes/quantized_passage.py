@@ -104,7 +104,7 @@ def form(found: Commuted, operands: Mapping[int, Value], graph: Graph, runtime: 
 def keep_origin(new: Node, old: Node, source: str) -> None:
     """Let a node tell for which one it stands."""
     new.rule, new.metadata, new.doc = source, dict(old.metadata), old.doc
-    new.replaces = old.replaces or ((old.name,) if old.name else ())
+    new.replaces = old.stands_for
 
 
 def copied(node: Node, operand: Value, by: Quantization, source: str) -> Node | str:

@@ -116,7 +116,7 @@ def rolled_out(node: Node, body: Graph, graph: Graph, rounds: int, inliner: Inli
         for held in body:
             copied = cloner.copy(held, graph, node)
             copied.metadata = {**node.metadata, **copied.metadata}
-            copied.rule, copied.replaces = "unroll-loop", node.replaces or ((node.name,) if node.name else ())
+            copied.rule, copied.replaces = "unroll-loop", node.stands_for
             made.append(copied)
         states = [cloner.read(value) for value in body.outputs[1 : 1 + len(states)]]
         for value, each in given.items():

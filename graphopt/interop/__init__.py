@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from graphopt.lazily import lazily
+
 if TYPE_CHECKING:
     from graphopt.interop.graphsurgeon import from_graphsurgeon as from_graphsurgeon
     from graphopt.interop.graphsurgeon import to_graphsurgeon as to_graphsurgeon
@@ -29,10 +31,4 @@ __all__ = list(_HOMES)
 
 
 if not TYPE_CHECKING:  # a type checker that sees it believes that every name is there
-
-    def __getattr__(name: str) -> object:
-        from importlib import import_module
-
-        if name not in _HOMES:
-            raise AttributeError(f"module 'graphopt.interop' has no attribute {name!r}")
-        return getattr(import_module(f"graphopt.{_HOMES[name]}"), name)
+    __getattr__ = lazily(__name__, _HOMES)

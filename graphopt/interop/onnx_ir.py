@@ -56,8 +56,8 @@ def to_onnx_ir(model: Model) -> onnx_ir.Model:
     """The `onnx_ir.Model` of a model; later edits of either do not reach the other.
 
     Tensors of 1 KiB and more are not copied: they are `LazyTensor`s, whose arrays are made when somebody reads them, from where the
-    bytes lie; one that came from onnx-ir is the tensor that it was. What an `onnx_ir.Model` cannot hold is listed at the top of this
-    module. Exact. Raises ModelError for what is refused there.
+    bytes lie; one that came from onnx-ir is the tensor that it was, and what is written into its array reaches both. What an
+    `onnx_ir.Model` cannot hold is listed at the top of this module. Exact. Raises ModelError for what is refused there.
     """
     library = _library()
     message, contents = to_held(model)
@@ -73,9 +73,10 @@ def to_onnx_ir(model: Model) -> onnx_ir.Model:
 
 
 def from_onnx_ir(model: onnx_ir.Model) -> Model:
-    """The model that an `onnx_ir.Model` describes; later edits of that do not reach it.
+    """The model that an `onnx_ir.Model` describes; later edits of that do not reach it, except in place in its arrays.
 
-    Tensors of 1 KiB and more are not copied and not read: the model reads them where onnx-ir would. Exact. Raises ModelError when
+    Tensors of 1 KiB and more are not copied and not read: the model reads them where onnx-ir would, so whoever writes into an array of
+    such a tensor afterwards (`tensor.numpy()[0] = 1`) changes both; give the value another tensor instead. Exact. Raises ModelError when
     onnx-ir cannot write the model, or what it writes is no model.
     """
     library = _library()

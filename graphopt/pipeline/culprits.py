@@ -20,6 +20,8 @@ from graphopt.observe.bisect import Chosen, Culprit
 from graphopt.observe.limit import ALL, Limit
 from graphopt.observe.observer import Observer, Observers
 from graphopt.observe.watch import short, text_lines
+from graphopt.pipeline.base import Pass
+from graphopt.pipeline.foreign import ForeignPass
 from graphopt.pipeline.job import Job
 from graphopt.pipeline.runner import passes_of, resolve
 from graphopt.verify.bisection import RUNS, Bisected, bisect
@@ -238,8 +240,18 @@ class Bisection:
             if rule is not None:
                 found[one.rule] = f"{rule.file}:{rule.line}"
             elif known is not None:
-                found[one.rule or one.pass_name] = f"{inspect.getsourcefile(known)}:{inspect.getsourcelines(known)[1]}"
-        return found
+                found[one.rule or one.pass_name] = _place(known)
+        return {name: place for name, place in found.items() if place}
+
+
+def _place(step: type[Pass]) -> str:
+    """The file and line of a pass, or of what another library runs in it; "" when it stands in no file."""
+    code = step if not issubclass(step, ForeignPass) else step.code
+    try:
+        code = code if inspect.isclass(code) or inspect.isfunction(code) else type(code)
+        return f"{inspect.getsourcefile(code)}:{inspect.getsourcelines(code)[1]}"
+    except (OSError, TypeError):  # typed at a prompt, made by a program
+        return ""
 
 
 def difference(before: Model, after: Model) -> list[str]:

@@ -70,6 +70,12 @@ def load_plugin(target: str) -> Plugin:
     return plugin
 
 
+def from_anywhere(target: str) -> str:
+    """The same target for `load_plugin` in any folder: what begins in the current one is a whole path."""
+    as_file = FILE.fullmatch(target)
+    return target if as_file is None else f"{Path(as_file[1]).resolve()}{f':{as_file[2]}' if as_file[2] else ''}"
+
+
 def timed(load: Callable[[], T]) -> tuple[T, str]:
     """What `load` gives, and what to say of it when that took long; otherwise ""."""
     began = clock()
@@ -106,7 +112,9 @@ def _module_in(place: Path) -> ModuleType:
     origin = spec.origin if spec is not None else getattr(known, "__file__", None)
     if known is not None or spec is not None:
         if origin is None or Path(origin).resolve() != file:
-            raise SpecError(f"there is another module {name!r} ({origin or 'built in'}); give the file another name")
+            installed = origin is not None and "site-packages" in Path(origin).parts
+            advice = "if it is an installed copy of the file, `pip install -e .` makes both one; otherwise give" if installed else "give"
+            raise SpecError(f"there is another module {name!r} ({origin or 'built in'}); {advice} the file another name")
         if _stamps.get(name, stamp) == stamp:
             return importlib.import_module(name)
     spec = spec_from_file_location(name, file, submodule_search_locations=[str(file.parent)] if place.is_dir() else None)

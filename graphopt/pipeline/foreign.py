@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field, fields, make_dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 from graphopt.errors import InternalError, ModelError, SpecError
@@ -38,6 +40,7 @@ class ForeignPass(Pass):
     """
 
     library: ClassVar[str] = ""
+    code: ClassVar[Any] = None  # Any: the function or the class of another library that somebody wrote; None when there is none
 
     @abstractmethod
     def remade(self, model: Model) -> tuple[Model | None, bool]:
@@ -58,14 +61,15 @@ class ForeignPass(Pass):
             return 0
         if made is None:
             return 0
-        come_from(made, model)
-        verify(made)
-        part_names(Editor(made))
-        infer_model(made, context.observer)
+        with _at_fault():
+            come_from(made, model)
+            verify(made)
+            part_names(Editor(made))
+            infer_model(made, context.observer)
+            replaced = Replaced.of(model, made)
         changes = Signature.of(model).changes(Signature.of(made))
         if changes and not self.changes_signature:
             raise InternalError(f"it changed the signature: {'; '.join(changes)}; a pass that may do that says changes_signature=True")
-        replaced = Replaced.of(model, made)
         if not (replaced or is_certain) or not context.observer.may_apply(self.name, graph.exit):
             return 0
         for node in replaced.came:
@@ -80,6 +84,15 @@ class ForeignPass(Pass):
 
 class Unheld(Exception):
     """The library cannot hold the model."""
+
+
+@contextmanager
+def _at_fault() -> Iterator[None]:
+    """Whatever is wrong with a model that a foreign pass made is a fault of the pass, not of the model that it was given."""
+    try:
+        yield
+    except ModelError as error:
+        raise InternalError(f"what it made is no valid model: {error}") from error
 
 
 # ---- onnx-graphsurgeon
@@ -104,7 +117,8 @@ class _GraphsurgeonPass(ForeignPass):
         result = type(self).function(given, **options)
         if result is not None and not is_surgeon_graph(result):
             raise InternalError(f"the function returned {result!r}; it returns a gs.Graph, or None for the one that it was given")
-        return from_graphsurgeon(given if result is None else result, model), False
+        with _at_fault():
+            return from_graphsurgeon(given if result is None else result, model), False
 
 
 @overload
@@ -127,12 +141,12 @@ def graphsurgeon_pass(
     """Make a class of passes of a function that edits a `gs.Graph` in place, or returns another one.
 
     Its keyword-only parameters, annotated and with defaults, are the options of the pass; `name` is the function's, with hyphens, unless
-    given. The rest is as in `Pass`. The function runs once for the whole model. `Pipeline([drop_plugins()])`, and in a plug-in
-    `passes={"drop-plugins": "my_passes:drop_plugins"}`. What a `gs.Graph` cannot hold is listed in `graphopt.interop.graphsurgeon`; of
-    what stays it is said again afterwards.
+    given; a lambda or a functools.partial needs one. The rest is as in `Pass`. The function runs once for the whole model.
+    `Pipeline([drop_plugins()])`, and in a plug-in `passes={"drop-plugins": "my_passes:drop_plugins"}`. What a `gs.Graph` cannot hold is
+    listed in `graphopt.interop.graphsurgeon`; of what stays it is said again afterwards.
 
-    Raises SpecError when the function's parameters cannot be options. When the pass runs, what the function raises is an InternalError
-    that names the pass.
+    Raises SpecError when the function's parameters cannot be options, or it has no name. When the pass runs, what the function raises is
+    an InternalError that names the pass, and so is a graph that is no model.
 
     >>> @graphsurgeon_pass                                                          # doctest: +SKIP
     ... def fold_all(graph: gs.Graph, *, size: int = 1 << 20) -> None:
@@ -142,23 +156,40 @@ def graphsurgeon_pass(
     said = {"level": level, "after": after, "before": before, "exactness": exactness, "changes_signature": changes_signature}
 
     def decorated(function: Callable[..., SurgeonGraph | None]) -> type[Pass]:
-        called = name or function.__name__.strip("_").replace("_", "-")
-        doc = function.__doc__ or f"The function {function.__name__}, which edits a graph of onnx-graphsurgeon."
-        members = {**said, "name": called, "function": staticmethod(function), "__doc__": doc}
-        return _class(function.__name__, _GraphsurgeonPass, _options(function), members, function.__module__)
+        told = _told_of(function)
+        what = getattr(told, "__name__", type(told).__name__)
+        options = _options(function, what)
+        called = name or _own_name(function).strip("_").replace("_", "-")
+        doc = told.__doc__ or f"The function {what}, which edits a graph of onnx-graphsurgeon."
+        members = {**said, "name": called, "function": staticmethod(function), "code": told, "__doc__": doc}
+        return _class(what, _GraphsurgeonPass, options, members, told.__module__)
 
     return decorated if function is None else decorated(function)
 
 
-def _options(function: Callable[..., object]) -> list[tuple[str, Any, Any]]:
+def _told_of(function: Any) -> Any:  # Any: something that can be called
+    """Whose name, doc string, module and place in a file are those of the pass: of a functools.partial, the function that it calls."""
+    return function.func if isinstance(function, partial) else function
+
+
+def _own_name(function: Any) -> str:  # Any: something that can be called
+    """What a function is called, or the class of an object. Raises SpecError for what has no name that tells anything."""
+    name = str(getattr(function, "__name__", type(function).__name__))
+    if name == "<lambda>" or isinstance(function, partial):
+        kind = "functools.partial" if isinstance(function, partial) else "lambda"
+        raise SpecError(f"a {kind} has no name that a pass could have; give it one with name='my-pass'")
+    return name
+
+
+def _options(function: Callable[..., object], what: str) -> list[tuple[str, Any, Any]]:
     """The keyword-only parameters of a function, as fields of a dataclass."""
     parameters = list(inspect.signature(function).parameters.values())
     if not parameters or parameters[0].kind not in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD):
-        raise SpecError(f"{function.__name__} takes no graph: its first parameter is the gs.Graph, and keyword-only ones are options")
+        raise SpecError(f"{what} takes no graph: its first parameter is the gs.Graph, and keyword-only ones are options")
     rest = parameters[1:]
     for each in rest:
         if each.kind is not each.KEYWORD_ONLY or each.annotation is each.empty:
-            raise SpecError(f"{function.__name__}: the parameter {each.name!r} is no option; options are annotated and follow a *")
+            raise SpecError(f"{what}: the parameter {each.name!r} is no option; options are annotated and follow a *")
     return [(each.name, each.annotation, field(default=MISSING if each.default is each.empty else each.default)) for each in rest]
 
 
@@ -186,7 +217,10 @@ class _OnnxIrPass(ForeignPass):
         except ModelError as error:
             raise Unheld(str(error)) from error
         result, modified = type(self).function(given)
-        return (None if modified is False else from_onnx_ir(result)), modified is True
+        if modified is False:
+            return None, False
+        with _at_fault():
+            return from_onnx_ir(result), modified is True
 
 
 def onnx_ir_pass(
@@ -203,15 +237,17 @@ def onnx_ir_pass(
 
     `step` may also be a class of passes that takes no arguments, or a function that takes an `onnx_ir.Model` and returns one, a PassResult,
     or None when it edits the model that it is given; of changes to nothing but metadata only a PassResult tells. `name` is that of the
-    class or function, in kebab-case and without "-pass", unless given; the rest is as in `Pass`. In a plug-in:
-    `passes={"identity-elimination": "my_passes:THE_PASS"}`. Weights are not copied.
+    class or function, in kebab-case and without "-pass", unless given; a lambda or a functools.partial needs one. The rest is as in
+    `Pass`. In a plug-in: `passes={"identity-elimination": "my_passes:THE_PASS"}`. Weights are not copied.
 
-    Raises SpecError for anything else. When the pass runs, what it raises is an InternalError that names the pass.
+    Raises SpecError for anything else, and for what has no name. When the pass runs, what it raises is an InternalError that names the
+    pass, and so is what it makes that is no model.
     """
     runs = step() if isinstance(step, type) else step
     if not callable(runs):
         raise SpecError(f"no pass can be made of {step!r}: give a pass of onnx-ir, or a function on onnx_ir.Model")
-    what = getattr(runs, "__name__", type(runs).__name__)
+    told = _told_of(runs)
+    what = getattr(told, "__name__", type(told).__name__)
 
     def function(given: IrModel) -> tuple[Any, bool | None]:
         result = runs(given)
@@ -223,8 +259,9 @@ def onnx_ir_pass(
         return model, getattr(result, "modified", None)
 
     said = {"level": level, "after": after, "before": before, "exactness": exactness, "changes_signature": changes_signature}
-    called = name or re.sub(r"-pass$", "", _kebab(what))
-    return _ir_pass(what, function, {**said, "name": called, "__doc__": inspect.getdoc(runs) or f"{what} of onnx-ir."})
+    called = name or re.sub(r"-pass$", "", _kebab(_own_name(runs)))
+    doc = inspect.getdoc(told) or f"{what} of onnx-ir."
+    return _ir_pass(what, function, {**said, "name": called, "code": told, "__doc__": doc})
 
 
 def _ir_pass(what: str, function: Callable[[Any], tuple[Any, bool | None]], members: dict[str, Any]) -> Pass:

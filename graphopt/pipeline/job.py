@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -16,6 +17,7 @@ from graphopt.errors import InternalError, ModelError, SpecError
 from graphopt.infer.freeze import Frozen, Wishes, freeze_dimensions
 from graphopt.infer.model import infer_model
 from graphopt.io.files import refuse_unwritable
+from graphopt.io.held import from_held, to_held
 from graphopt.ir.collector import collector_resting
 from graphopt.ir.edit import Editor
 from graphopt.ir.graph import INITIALIZERS_ARE_NO_INPUTS
@@ -34,7 +36,7 @@ from graphopt.observe.watch import VerifyEach
 from graphopt.pipeline.blame import Running, advice
 from graphopt.pipeline.pipeline import Pipeline
 from graphopt.pipeline.registry import Registry
-from graphopt.pipeline.reproducer import Reproducer, can_be_read
+from graphopt.pipeline.reproducer import UNWRITTEN, Reproducer, can_be_read
 from graphopt.pipeline.runner import passes_of, resolve, run_pipeline
 
 if TYPE_CHECKING:
@@ -84,7 +86,7 @@ class Job:
         self.drawn = self.drawn or (self.report_path is not None and is_page(self.report_path))
         self.traced = self.traced or self.drawn or self.report_path is not None
         self.counted = self.counted or self.traced or self.reasoned
-        self._original: Any = self.source  # Any: as source
+        self._anew: Callable[[], Model] | None = None  # gives a source that is changed in place as it was
         self._frozen = Frozen()
         self._data_before: dict[Path, int] = {}
 
@@ -94,8 +96,8 @@ class Job:
         for path in (self.output, self.report_path, self.reproducer):
             if path is not None:
                 refuse_unwritable(path)
-        if self.reproducer is not None and self.reproducer.resolve() in [path.resolve() for path in self._files()]:
-            raise SpecError(f"the reproducer would replace {self.reproducer}, which this run reads or writes; give it a name of its own")
+        refuse_replacing("report", self.report_path, (self.source, self.output))
+        refuse_replacing("reproducer", self.reproducer, (self.source, self.output, self.report_path))
         with collector_resting():
             return self._run_all(observer if observer is not None else Observer())
 
@@ -103,7 +105,7 @@ class Job:
         with self._timed("load", observer):
             model = self._load()
         if isinstance(self.source, Model) and (self.verify or self.reproducer is not None):
-            self._original = io.to_proto(model)
+            self._anew = _kept(model)
         running = Running()
         try:
             with self._timed("optimize", observer):
@@ -123,9 +125,6 @@ class Job:
             raise failure
         return model
 
-    def _files(self) -> list[Path]:
-        return [path for path in (self.source, self.output, self.report_path) if isinstance(path, Path)]
-
     @contextmanager
     def _timed(self, phase: str, observer: Observer) -> Iterator[None]:
         observer.phase_began(phase)
@@ -143,7 +142,7 @@ class Job:
         return model
 
     def _fresh(self) -> Model:
-        return io.load(self._original, allow_outside=self.allow_outside)
+        return self._anew() if self._anew is not None else io.load(self.source, allow_outside=self.allow_outside)
 
     def _optimize(self, model: Model, observer: Observer) -> None:
         report = self.report
@@ -180,7 +179,7 @@ class Job:
     def _changed(self, changes: list[str], declared: Signature) -> InternalError | ModelError:
         """The error for a changed signature: the model's own fault when it declares what its nodes do not give."""
         words = "; ".join(changes)
-        if not isinstance(self._original, Model):
+        if self._anew is not None or not isinstance(self.source, Model):
             untouched = self.untouched()
             infer_model(untouched)
             if declared.changes(Signature.of(untouched)) == changes:
@@ -210,7 +209,9 @@ class Job:
         """What every result is compared with, as far as `run` or `untouched` knows by now what is frozen."""
         from graphopt.verify.comparison import Options, Original
 
-        return Original(self._original, Options(initializers_are_constants=self.initializers_are_constants, frozen=self._frozen))
+        # No runtime follows a path to data outside the model's folder: then it gets a model with the data.
+        source = self._fresh() if self._anew is not None or self.allow_outside else self.source
+        return Original(source, Options(initializers_are_constants=self.initializers_are_constants, frozen=self._frozen))
 
     def _compare(self, model: Model) -> InternalError | None:
         """Compare the result with the original; the error to raise when it differs, which names the rewrite to blame."""
@@ -224,7 +225,7 @@ class Job:
         culprit = find_culprit(original, self.again, baseline=self.untouched, found=self.comparison)
         self.report.verification["culprit"] = None if culprit is None else str(culprit)
         blame = f"to blame is {culprit}" if culprit is not None else "a second run agrees: something in the model or the runtime is random"
-        written = "" if self.write_anyway or self.output is None else "; nothing was written"
+        written = "" if self.write_anyway or self.output is None else UNWRITTEN
         what = f"the optimized model computes something else; {blame}"
         self._keep(InternalError(what))
         again = f"\nTo see it again: {_how(self.reproducer)}" if self.reproducer is not None else ""
@@ -280,14 +281,34 @@ class Job:
     def words(self) -> str:
         """What a command line says that asks for the same work."""
         constants = " --initializers-are-constants" if self.initializers_are_constants else ""
+        outside = " --allow-outside" if self.allow_outside else ""
         choice = "".join([*(f" --only {each}" for each in self.only), *(f" --skip {each}" for each in self.skip)])
         plugins = "".join(f" --plugin {shlex.quote(target)}" for target in self.registry.named)
         sizes = "".join(f" {shlex.quote(word)}" for word in self.wishes.words())
-        return f"-p '{self.pipeline}'{constants}{sizes}{choice}{plugins}"
+        return f"-p {shlex.quote(str(self.pipeline))}{constants}{outside}{sizes}{choice}{plugins}"
 
 
 def _how(kept: Path) -> str:
     return f"onnx-opt --run-reproducer {shlex.quote(str(kept))}"
+
+
+def _kept(model: Model) -> Callable[[], Model]:
+    """What gives a model as it is now, again and again, whatever becomes of it. Its weights are shared, and not read."""
+    try:
+        message, contents = to_held(model)
+    except ModelError:  # it has big tensors that no token may stand for
+        whole = io.to_proto(model)
+        return lambda: io.load(whole)
+    return lambda: from_held(deepcopy(message), contents)
+
+
+def refuse_replacing(what: str, path: Path | None, needed: Iterable[object]) -> None:
+    """Raise SpecError when a file that is to be written is one of those that a run needs; what is no path is none."""
+    if path is None or (path.exists() and not path.is_file()):  # a device keeps nothing
+        return
+    for other in needed:
+        if isinstance(other, Path) and (path.resolve() == other.resolve() or (path.exists() and other.exists() and path.samefile(other))):
+            raise SpecError(f"the {what} would replace {path}, which this run reads or writes; give it a name of its own")
 
 
 def freeze(model: Model) -> list[str]:

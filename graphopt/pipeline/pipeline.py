@@ -226,7 +226,7 @@ class _Parser:
         single = self.registry.single(name)
         if single is None:
             known = {*self.registry.passes, *self.registry.rules(), *self.registry.other_names(), *WORDS}
-            raise self.source.error(f"no pass is called {name!r}{nearest(name, known)}", word.at)
+            raise self.source.error(f"no pass is called {name!r}{nearest(name, known, 'graphopt passes')}", word.at)
         return [make(type(single), given, self.source, word.at)]
 
     def translated(self, other: OtherName, given: list[Given], word: Word) -> list[Step]:
@@ -291,7 +291,7 @@ class _Parser:
     def skip(self, name: str, word: Word, before: list[Step]) -> list[Step]:
         if name not in self.registry.passes and self.registry.other_name(name) is None:
             known = {*self.registry.passes, *self.registry.other_names()}
-            raise self.source.error(f"no pass is called {name!r}{nearest(name, known)}", word.at + 1)
+            raise self.source.error(f"no pass is called {name!r}{nearest(name, known, 'graphopt passes')}", word.at + 1)
         if not _has_level(before):
             raise self.source.error(f"no level stands before -{name} for it to be left out of", word.at)
         return [Skip(each) for each in self.registry.in_our_words([name])]

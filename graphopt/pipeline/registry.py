@@ -167,7 +167,7 @@ class Registry:
         if found is None and name in self.passes:
             raise SpecError(next(message for message in self.failures if f"the pass {name!r}" in message))
         if found is None:
-            raise SpecError(f"no pass is called {name!r}{nearest(name, {*self.passes, *self.other_names()})}")
+            raise SpecError(f"no pass is called {name!r}{nearest(name, {*self.passes, *self.other_names()}, 'graphopt passes')}")
         return found
 
     # ---- targets
@@ -303,7 +303,7 @@ class Registry:
             applied = [rule.name for rule in self.pass_named(name).rules]
             said = f"its rules: {', '.join(applied)}" if applied else "it applies no rules"
             raise SpecError(f"{name} is a pass; {said}")
-        raise SpecError(f"no rule is called {name!r}{nearest(name, rules)}")
+        raise SpecError(f"no rule is called {name!r}{nearest(name, rules, 'graphopt rules')}")
 
     def single(self, name: str) -> Pass | None:
         """A pass of one rule, for a name that is a rule's and no pass's; None when there is no such rule."""

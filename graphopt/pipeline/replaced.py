@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias, final
 
@@ -31,7 +31,7 @@ class Replaced:
     @classmethod
     def of(cls, before: Model, after: Model) -> Replaced:
         """Compare two models by the names of their values. Nodes that are the same in both hand on what they stand for."""
-        old, new = dict(_keyed(before)), dict(_keyed(after))
+        old, new = _keyed(before), _keyed(after)
         vanished = [node for key, node in old.items() if key not in new or _said(node) != _said(new[key])]
         came = [node for key, node in new.items() if key not in old or _said(node) != _said(old[key])]
         changed = set(came)
@@ -93,30 +93,31 @@ class _Groups:
         self._parents[self.of(one)] = self.of(other)
 
 
-def _keyed(model: Model) -> Iterator[tuple[Key, Node]]:
-    """Each node by what it is in both models: the function whose body it lies in, its operator, and the names of what it makes.
+def _keyed(model: Model) -> dict[Key, Node]:
+    """Each node by what it is in both models: the graph in which it lies, its operator, and the names of what it makes.
 
-    Nodes that make nothing with a name are told apart by their place.
+    A graph is the body of a function, or lies in an attribute of such a node. Nodes that make nothing with a name, or what another made
+    before them, are told apart by their place.
     """
-    for graph in model.graphs():
-        where = _around(graph)
+    found: dict[Key, Node] = {}
+    inside: dict[Graph, Key] = {}
+    for graph in model.graphs():  # a graph before those inside it
+        where = inside.pop(graph, graph.function.key if graph.function is not None else ())
         for place, node in enumerate(graph):
             names = tuple(value.name for value in node.outputs)
-            yield (where, node.op, names if any(names) else place), node
-
-
-def _around(graph: Graph) -> Key:
-    """Which graph it is: the function that it is the body of, or the nodes around it, each with which of its graphs."""
-    found: list[object] = []
-    while graph.owner is not None and graph.owner.graph is not None:
-        found.append((label(graph.owner), graph.owner.subgraphs.index(graph)))
-        graph = graph.owner.graph
-    return graph.function.key if graph.function is not None else (), *found
+            key: Key = (where, node.op, names if any(names) else place)
+            if key in found:
+                key = (*key, place)
+            found[key] = node
+            for name, held in node.attributes.items():
+                inside.update((inner, (*key, name, index)) for index, inner in enumerate(held.graphs()))
+    return found
 
 
 def _said(node: Node) -> Key:
     """All that is said of a node, so that two are equal when nothing differs."""
-    inputs = tuple(value.name if value is not None else "" for value in node.inputs)
+    inside = node.graph is not None and node.graph.owner is not None
+    inputs = tuple((value.name, _stored(value) if inside else None) if value is not None else None for value in node.inputs)
     attributes = {name: (held.kind, held.reference, _content(held.value)) for name, held in node.attributes.items()}
     return node.name, node.doc, node.overload, node.metadata, inputs, attributes
 
@@ -128,7 +129,7 @@ def _content(value: object) -> object:
     if isinstance(value, Tensor):
         return _Bytes(value)
     if isinstance(value, Graph):  # its nodes are compared by themselves
-        return value.name, _names_of(value.inputs), _names_of(value.outputs)
+        return value.name, _names_of(value.inputs), _names_of(value.outputs), tuple(map(_stored, value.outputs))
     return "" if isinstance(value, Opaque) else repr(value)  # a NaN is itself; what nobody looks into is carried
 
 
@@ -145,6 +146,11 @@ def _ports(model: Model) -> Key:
                     stored[name].append(content)
     bodies = {key: (_names_of(each.graph.inputs), each.graph.output_names) for key, each in model.functions.items()}
     return inputs, graph.output_names, stored, model.opsets, model.ir_version, bodies
+
+
+def _stored(value: Value) -> _Bytes | None:
+    """The constant that a node inside a graph reads: graphs side by side may store different ones under one name."""
+    return _Bytes(value.tensor) if value.producer is None and value.tensor is not None else None
 
 
 def _names_of(values: Iterable[Value]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@
 
 schema                        1
 pipeline                      its text; levels have their targets in it
-plugins                       what --plugin was given
+plugins                       what --plugin was given, files with their whole path
 only, skip                    names of passes
 freeze, input_shapes          as `graphopt.optimize` takes them
 initializers_are_constants, verify, verify_each
@@ -31,6 +31,7 @@ from graphopt.io.about import about
 from graphopt.io.descriptions import set_metadata
 from graphopt.io.files import write_text
 from graphopt.ir.model import Model
+from graphopt.pipeline.discovery import from_anywhere
 from graphopt.pipeline.pipeline import Pipeline
 from graphopt.pipeline.registry import Registry, with_plugins
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 KEY = "graphopt.reproducer"
 SCHEMA = 1  # raised whenever a field changes its meaning or goes
 PACKAGES = ("graphopt", "onnx", "numpy", "onnxruntime")
+UNWRITTEN = "; nothing was written"  # at the end of an error's sentence, for a run that has an output
 
 
 @final
@@ -66,7 +68,7 @@ class Reproducer:
         """What a job was asked for, and the error that it ended with."""
         return cls(
             str(job.pipeline),
-            job.registry.named,
+            tuple(map(from_anywhere, job.registry.named)),
             tuple(job.only),
             tuple(job.skip),
             dict(job.wishes.sizes),
@@ -162,8 +164,8 @@ def versions() -> dict[str, str]:
 
 
 def first_line(error: Exception) -> str:
-    """The sentence of an error, without advice."""
-    return str(error).partition("\n")[0]
+    """The sentence of an error, without advice, and whether or not there was something to write."""
+    return str(error).partition("\n")[0].removesuffix(UNWRITTEN)
 
 
 def _holds(text: str, model: Model) -> bool:

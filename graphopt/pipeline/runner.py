@@ -80,7 +80,8 @@ def resolve(pipeline: Pipeline, registry: Registry, only: Collection[str] = (), 
     running = {step.name for step in passes_of(tasks)}
     for name in (*only, *skip):
         if name not in registry.passes and name not in running and registry.other_name(name) is None:
-            raise SpecError(f"no pass is called {name!r}{nearest(name, running.union(registry.passes, registry.other_names()))}")
+            known = running.union(registry.passes, registry.other_names())
+            raise SpecError(f"no pass is called {name!r}{nearest(name, known, 'graphopt passes')}")
     for name in only:
         if (other := registry.other_name(name)) is not None and not other.passes:
             raise SpecError(str(other))
@@ -227,7 +228,7 @@ class _Run:
                 self.observer.pass_ended(name, graph, changes, seconds)
             except (ModelError, SpecError, MemoryError):
                 raise  # the model's, the caller's or the machine's fault: no pass is to blame
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # a stranger's pass may end itself as a script does
                 raise broken(name, graph, error) from error
 
 
@@ -237,7 +238,7 @@ def _checked(changes: object) -> int:
     raise InternalError(f"it returned {changes!r}, not how many changes it made")
 
 
-def broken(name: str, graph: Graph, error: Exception) -> InternalError:
+def broken(name: str, graph: Graph, error: Exception | SystemExit) -> InternalError:
     """What to tell when a pass failed on a graph: which, where, at which node if that is known, and how."""
     node = _node_at(error.__traceback__)
     where = f" at {node!r}" if node is not None else ""

@@ -150,7 +150,7 @@ class _Run(Listener):
         for node in gone:
             for key, text in node.metadata.items():
                 metadata.setdefault(key, text)
-        names = tuple(dict.fromkeys(name for node in gone for name in (node.replaces or (node.name,)) if name))
+        names = tuple(dict.fromkeys(name for node in gone for name in node.stands_for))
         made_by = {new.producer: old.producer for old, new in ready.pairs}
         for node in ready.made:
             node.rule, node.replaces, node.metadata = ready.rule.name, names, dict(metadata)

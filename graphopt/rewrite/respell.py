@@ -189,6 +189,6 @@ def adopt_outputs(made: Sequence[Node], results: Sequence[Value], node: Node) ->
         new.contents, new.tensor = old.contents, old.tensor if new.producer is not None and new.producer.op == "Constant" else new.tensor
     for each in made:
         each.metadata = dict(node.metadata)
-        each.replaces = node.replaces or ((node.name,) if node.name else ())
+        each.replaces = node.stands_for
     if made:
         made[-1].name, made[-1].doc = node.name, node.doc
