@@ -5,8 +5,9 @@ Nothing is imported before it is used.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from graphopt.lazily import lazily
 
 if TYPE_CHECKING:
     from graphopt.verify.bisection import Bisected as Bisected
@@ -23,26 +24,22 @@ if TYPE_CHECKING:
     from graphopt.verify.selfcheck import check_rules as check_rules
 
 _HOMES = {
-    "Bisected": "bisection",
-    "bisect": "bisection",
-    "compare": "comparison",
-    "Comparison": "result",
-    "Verdict": "result",
-    "Culprit": "culprit",
-    "find_culprit": "culprit",
-    "RuleReport": "selfcheck",
-    "check_rule": "selfcheck",
-    "check_rules": "selfcheck",
-    "reduce_feeds": "reduce",
-    "reduce_model": "reduce",
+    "Bisected": "verify.bisection",
+    "bisect": "verify.bisection",
+    "compare": "verify.comparison",
+    "Comparison": "verify.result",
+    "Verdict": "verify.result",
+    "Culprit": "verify.culprit",
+    "find_culprit": "verify.culprit",
+    "RuleReport": "verify.selfcheck",
+    "check_rule": "verify.selfcheck",
+    "check_rules": "verify.selfcheck",
+    "reduce_feeds": "verify.reduce",
+    "reduce_model": "verify.reduce",
 }
 
 __all__ = list(_HOMES)
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = found
-    return found
+if not TYPE_CHECKING:  # a type checker that sees it believes that every name is there
+    __getattr__ = lazily(__name__, _HOMES)

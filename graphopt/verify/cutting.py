@@ -131,8 +131,7 @@ class Cutting:
 
     def body(self, number: int) -> ModelProto | None:
         """The model that consists of one of the graphs inside the main graph alone; None when it reads what cannot be given to it."""
-        inner = list(subgraphs(self.message.graph))[number]
-        stored = {each.name: each for graph in (self.message.graph, *subgraphs(self.message.graph)) for each in graph.initializer}
+        inner, stored = self.bodies[number], self._stored_anywhere
         listed = {port.name for port in inner.input} | {each.name for each in inner.initializer}
         made = {name for node in inner.node for name in node.output}
         captured = set().union(*(captures(node) for node in inner.node)) - made - listed
@@ -179,6 +178,15 @@ class Cutting:
         """What the nodes make that none of them reads and others did."""
         read = set().union(*(self.reads[index] for index in kept))
         return [name for index in kept for name in self.nodes[index].output if name in self._read_anywhere and name not in read]
+
+    @cached_property
+    def bodies(self) -> list[onnx.GraphProto]:
+        """The graphs inside the main graph, outer before inner."""
+        return list(subgraphs(self.message.graph))
+
+    @cached_property
+    def _stored_anywhere(self) -> dict[str, TensorProto]:
+        return {each.name: each for graph in (self.message.graph, *self.bodies) for each in graph.initializer}
 
     @cached_property
     def _read_anywhere(self) -> set[str]:

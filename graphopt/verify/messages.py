@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import onnx
 import onnx.shape_inference
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TypeProto
+from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TypeProto
 
 
 def copied(model: ModelProto) -> ModelProto:
@@ -16,8 +17,16 @@ def copied(model: ModelProto) -> ModelProto:
     return made
 
 
-def subgraphs(graph: GraphProto) -> Iterator[GraphProto]:
-    """The graphs inside a graph, outer before inner."""
+def keep(messages: Any, is_wanted: Callable[[Any], bool]) -> None:  # Any: protobuf ships no types
+    """Take all others out of a repeated field, at once: to remove them one by one compares each with all before it."""
+    kept = [each for each in messages if is_wanted(each)]
+    if len(kept) < len(messages):
+        del messages[:]
+        messages.extend(kept)
+
+
+def subgraphs(graph: GraphProto | FunctionProto) -> Iterator[GraphProto]:
+    """The graphs inside a graph or a function, outer before inner."""
     for node in graph.node:
         for inner in graphs_of(node):
             yield inner
@@ -32,8 +41,8 @@ def graphs_of(node: NodeProto) -> Iterator[GraphProto]:
         yield from attribute.graphs
 
 
-def all_nodes(graph: GraphProto) -> Iterator[NodeProto]:
-    """The nodes of a graph and of all graphs inside it."""
+def all_nodes(graph: GraphProto | FunctionProto) -> Iterator[NodeProto]:
+    """The nodes of a graph or a function, and of all graphs inside it."""
     for inner in (graph, *subgraphs(graph)):
         yield from inner.node
 
@@ -111,17 +120,12 @@ def drop_unread(model: ModelProto) -> None:
     """Take out nodes, initializers, inputs and functions that nothing needs."""
     graph = model.graph
     kept = alive(graph.node, (port.name for port in graph.output))
-    if not all(kept):
-        nodes = [node for node, is_kept in zip(graph.node, kept, strict=True) if is_kept]
-        del graph.node[:]
-        graph.node.extend(nodes)
+    waiting = iter(kept)
+    keep(graph.node, lambda node: next(waiting))
     read = {name for node in graph.node for name in reads(node)} | {port.name for port in graph.output}
-    for stored in [stored for stored in graph.initializer if stored.name not in read]:
-        graph.initializer.remove(stored)
-    for sparse in [sparse for sparse in graph.sparse_initializer if sparse.values.name not in read]:
-        graph.sparse_initializer.remove(sparse)
-    for port in [port for port in graph.input if port.name not in read]:
-        graph.input.remove(port)
+    keep(graph.initializer, lambda stored: stored.name in read)
+    keep(graph.sparse_initializer, lambda sparse: sparse.values.name in read)
+    keep(graph.input, lambda port: port.name in read)
     drop_uncalled(model)
 
 
@@ -134,8 +138,5 @@ def drop_uncalled(model: ModelProto) -> None:
         key = waiting.pop()
         if key in bodies and key not in called:
             called.add(key)
-            inner = [*bodies[key].node, *(each for node in bodies[key].node for held in graphs_of(node) for each in all_nodes(held))]
-            waiting += [(node.domain, node.op_type) for node in inner]
-    for key, function in bodies.items():
-        if key not in called:
-            model.functions.remove(function)
+            waiting += [(node.domain, node.op_type) for node in all_nodes(bodies[key])]
+    keep(model.functions, lambda function: (function.domain, function.name) in called)

@@ -143,7 +143,7 @@ class Reduction:
     def _opened(self) -> bool:
         """Put one of the graphs inside the main graph in its place; whether that did."""
         cutting = Cutting(self.skeleton, self.best)
-        return any(self.attempt(cutting.body(number)) for number in range(len(list(subgraphs(self.best.graph)))))
+        return any(self.attempt(cutting.body(number)) for number in range(len(cutting.bodies)))
 
     def _bodies(self) -> None:
         """Take chunks of nodes out of the graphs inside the main graph, the outer ones first."""

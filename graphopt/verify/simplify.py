@@ -13,7 +13,7 @@ import onnx.inliner
 from onnx import AttributeProto, ModelProto, TensorProto, helper, numpy_helper
 
 from graphopt.ir.tensor import Array
-from graphopt.verify.messages import copied, renamed, subgraphs, tidied, types_of
+from graphopt.verify.messages import copied, keep, renamed, subgraphs, tidied, types_of
 from graphopt.verify.skeleton import Skeleton
 
 SMALL: Final = 1 << 16  # bytes up to which the contents of a tensor are tried to be simpler, and not only its shape
@@ -34,6 +34,8 @@ def _flatter(model: ModelProto) -> Iterator[ModelProto]:
         yield tidied(onnx.inliner.inline_local_functions(model))
     for i, node in enumerate(model.graph.node):
         for attribute in node.attribute if node.op_type == "If" and not node.domain else ():
+            if len(attribute.g.output) != len(node.output):
+                continue  # an invalid model, or optional results at the end: nothing says what takes their place
             made = copied(model)
             before, after = list(made.graph.node)[:i], list(made.graph.node)[i + 1 :]
             del made.graph.node[:]
@@ -112,11 +114,11 @@ def weights(model: ModelProto, skeleton: Skeleton) -> list[str]:
 def fed(model: ModelProto, names: Collection[str]) -> ModelProto:
     """The same with some initializers as inputs."""
     made, wanted = copied(model), set(names)
-    listed = {port.name for port in made.graph.input}
-    for stored in [stored for stored in made.graph.initializer if stored.name in wanted]:
-        if stored.name not in listed:
+    unlisted = wanted - {port.name for port in made.graph.input}
+    for stored in made.graph.initializer:
+        if stored.name in unlisted:
             made.graph.input.append(helper.make_tensor_value_info(stored.name, stored.data_type, stored.dims))
-        made.graph.initializer.remove(stored)
+    keep(made.graph.initializer, lambda stored: stored.name not in wanted)
     return made
 
 

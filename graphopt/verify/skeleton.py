@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, final
 
 import numpy as np
 import onnx
 import onnx.parser
 import onnx.printer
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from graphopt import io, suffixes
 from graphopt.errors import ModelError
@@ -19,9 +21,12 @@ from graphopt.io import wire
 from graphopt.io.files import replace as replace_file
 from graphopt.io.files import unwritable, write_text, written_beside
 from graphopt.io.held import from_held, to_held
+from graphopt.io.tensors import tensors_in
+from graphopt.io.text import parser_words
 from graphopt.ir.dtype import DType
 from graphopt.ir.model import Model
 from graphopt.ir.tensor import Array, Storage, Tensor
+from graphopt.verify.messages import copied, keep, subgraphs
 from graphopt.verify.source import subject
 
 LIMIT: Final = (1 << 31) - 1  # protobuf reads no message of 2 GiB
@@ -64,29 +69,44 @@ class Skeleton:
         return self.contents.get(tensor.raw_data) if len(tensor.raw_data) == wire.TOKEN else None
 
     def without_weights(self, message: ModelProto) -> ModelProto:
-        """The same for those who look at types alone: what big tensors hold comes from inputs."""
+        """The same for those who look at types alone: what big tensors hold comes from inputs of the main graph.
+
+        Those that cannot be one, in functions, in attributes and where a name is used twice, have no elements.
+        """
         if not self.contents:
             return message
-        made = ModelProto()
-        made.CopyFrom(message)
-        graph = made.graph
-        held = [stored for stored in graph.initializer if self._storage(stored) is not None]
-        constants = [node for node in graph.node if node.op_type == "Constant" and any(self._storage(each.t) for each in node.attribute)]
-        listed = {port.name for port in graph.input}
-        tensors = [(stored.name, stored) for stored in held if stored.name not in listed]
-        tensors += [(node.output[0], each.t) for node in constants for each in node.attribute if self._storage(each.t) is not None]
-        graph.input.extend(helper.make_tensor_value_info(name, tensor.data_type, tensor.dims) for name, tensor in tensors)
-        for stored in held:
-            graph.initializer.remove(stored)
-        for node in constants:
-            graph.node.remove(node)
+        made = copied(message)
+        graphs = (made.graph, *subgraphs(made.graph))
+        uses = Counter(name for graph in graphs for name in _named_by(graph))
+        given = {port.name for port in made.graph.input}
+        for graph in graphs:
+            defaults = given if graph is made.graph else set()
+            kept = partial(self._stays, uses=uses, defaults=defaults, inputs=made.graph.input)
+            keep(graph.initializer, kept)
+            keep(graph.node, kept)
+        for tensor in tensors_in(made):
+            if self._storage(tensor) is not None:
+                tensor.ClearField("raw_data")
+                tensor.dims[:] = [0]
         return made
+
+    def _stays(self, item: TensorProto | NodeProto, *, uses: Counter[str], defaults: set[str], inputs: Any) -> bool:  # Any: see `keep`
+        """Whether an initializer or a node stays; a big tensor that does not is among the inputs afterwards."""
+        if isinstance(item, TensorProto):
+            name, tensor = item.name, item
+        elif item.op_type == "Constant" and not item.domain and len(item.attribute) == len(item.output) == 1:
+            name, tensor = item.output[0], item.attribute[0].t
+        else:
+            return True
+        if self._storage(tensor) is None or (uses[name] > 1 and name not in defaults):
+            return True
+        if name not in defaults:
+            inputs.append(helper.make_tensor_value_info(name, tensor.data_type, tensor.dims))
+        return False
 
     def model(self, message: ModelProto) -> Model:
         """A message as a Model, of a copy. Raises ModelError when it is none."""
-        copied = ModelProto()
-        copied.CopyFrom(message)
-        return from_held(copied, self.contents)
+        return from_held(copied(message), self.contents)
 
     def nbytes_of(self, message: ModelProto) -> int:
         """How many bytes a message takes with all that its tokens stand for."""
@@ -125,6 +145,14 @@ def _total(pieces: list[wire.Piece | Storage]) -> int:
     return sum(len(piece) if isinstance(piece, bytes) else piece.nbytes for piece in pieces)
 
 
+def _named_by(graph: GraphProto) -> Iterator[str]:
+    """The names that a graph gives to values of its own."""
+    yield from (port.name for port in graph.input)
+    yield from (stored.name for stored in graph.initializer)
+    for node in graph.node:
+        yield from node.output
+
+
 def parsed(path: Path) -> ModelProto:
     """The model of a text file. Raises ModelError when it is none."""
     try:
@@ -134,7 +162,7 @@ def parsed(path: Path) -> ModelProto:
     except UnicodeDecodeError as error:
         raise ModelError(f"{path}: is no text, to go by its bytes") from error
     except onnx.parser.ParseError as error:
-        raise ModelError(f"{path}: the text is no ONNX model: {str(error).strip()}") from error
+        raise ModelError(f"{path}: the text is no ONNX model: {parser_words(error)}") from error
 
 
 def _whole(path: Path) -> ModelProto:
