@@ -95,8 +95,9 @@ def simplify(
     taken and mean nothing warn when they are given. What an initializer holds that is an input as well is a default, which a caller may
     override: it stays one, unless the model is older than IR version 4, where every initializer has to be an input.
 
-    Raises RuntimeError for a name of an input, output or optimizer that is not there, ValueError for a size or choice that is none,
-    NotImplementedError for `function_rewrite_rules`, and ModelError for a model that cannot be read.
+    Raises RuntimeError for a name of an input, output or optimizer that is not there, ValueError for a size or choice that is none and
+    for `input_data` of other names than the inputs', NotImplementedError for `function_rewrite_rules`, FileNotFoundError for a path where
+    nothing is, SpecError for a shape of another rank than the input's, and ModelError for a model that cannot be read.
 
     >>> smaller, ok = simplify("model.onnx", check_n=3, overwrite_input_shapes={"image": [1, 3, 224, 224]})      # doctest: +SKIP
     """

@@ -39,7 +39,7 @@ def slim(model: str | os.PathLike[str] | ModelProto, *args: str, **kwargs: Any) 
     default and stays one, unless the model is older than IR version 4.
 
     Raises RuntimeError for an input that is not there, NotImplementedError for what graphopt leaves to other tools, TypeError for an
-    unknown argument, and ModelError for a model that cannot be read.
+    unknown argument, FileNotFoundError for a path where nothing is, and ModelError for a model that cannot be read.
 
     >>> slim("model.onnx", "slim.onnx", model_check=True)                                           # doctest: +SKIP
     """

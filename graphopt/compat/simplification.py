@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +48,7 @@ class Simplification:
     keeps_weights: bool = False
 
     def made(self) -> Model:
-        """The simplified model. Raises RuntimeError for an input or output that is not there, ModelError for the model."""
+        """The simplified model. Raises RuntimeError for an input or output that is not there, FileNotFoundError, ModelError."""
         return self._after(Pipeline.parse(self.pipeline).at_opset(self.opset), self.skip)
 
     def agrees(self, made: Model, count: int, shapes: Shapes, feed: Mapping[str, object] | None,
@@ -63,6 +65,8 @@ class Simplification:
 
     def _after(self, pipeline: Pipeline, skip: Sequence[str]) -> Model:
         """The model as its caller wants it, after these passes."""
+        if isinstance(self.source, Path) and not self.source.exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.source))
         model = load(self.source)
         self._leave_out(model)
         shapes = self._of_inputs(self.shapes, model)

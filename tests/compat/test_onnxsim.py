@@ -18,6 +18,7 @@ from onnx import ModelProto, numpy_helper
 from graphopt.compat import onnxoptimizer
 from graphopt.compat.onnxsim import _WITHOUT_EFFECT, simplify
 from graphopt.compat.onnxslim import _ARGUMENTS, slim
+from graphopt.errors import ModelError, SpecError
 from tests.compat.optimizer_cases import CASES
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "compat.md"
@@ -167,6 +168,24 @@ def test_the_check_says_no_when_the_models_differ_and_when_they_cannot_be_run() 
         assert not simplify(unknown, check_n=1)[1]
 
 
+@pytest.mark.parametrize("shape", [(2, 4), (3,), (2, 3, 1)])
+def test_data_of_another_shape_than_declared_are_not_computed_with(shape: tuple[int, ...]) -> None:
+    given = parsed("g (float[N, 3] x) => (float[N, 3] y) { y = Neg(x) }")
+    assert simplify(given, check_n=1, input_data={"x": np.ones((2, 3), np.float32)})[1]
+    words = rf"could not be checked: the input 'x' is float32\[N, 3\], and was given the shape {re.escape(str(list(shape)))}"
+    with pytest.warns(UserWarning, match=words):
+        assert not simplify(given, check_n=1, input_data={"x": np.ones(shape, np.float32)})[1]
+
+
+def test_a_path_where_nothing_is_is_what_it_is_there(tmp_path: Path) -> None:
+    for function in (simplify, slim):
+        with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path / "none.onnx"))):
+            function(str(tmp_path / "none.onnx"))
+    (tmp_path / "wrong.onnx").write_bytes(b"nothing like a model")
+    with pytest.raises(ModelError):
+        simplify(tmp_path / "wrong.onnx")
+
+
 def _negs_to_abs(message: ModelProto) -> None:
     for node in message.graph.node:
         node.op_type = "Abs"
@@ -195,6 +214,9 @@ def test_the_result_is_written_and_big_weights_beside_it(tmp_path: Path) -> None
     ({"overwrite_input_shapes": {"X": [1]}}, RuntimeError, 'The model doesn\'t have input named "X"; known: x, z'),
     ({"overwrite_input_shapes": {None: [1]}}, RuntimeError, "the model has 2 inputs, x, z: give each its shape by its name"),
     ({"test_input_shapes": {"X": [1]}, "check_n": 1}, RuntimeError, "input named"),
+    ({"input_data": {"X": np.ones(1)}, "check_n": 1}, ValueError, "the feed has 'X', which is no input of the model; known: x, z"),
+    ({"input_data": {"x": np.ones((1, 1, 2))}, "check_n": 1}, ValueError, "the feed has no 'z', which the model takes"),
+    ({"overwrite_input_shapes": {"x": [2]}}, SpecError, "the input 'x' (float32[N, C, 2]) has 3 dimensions, the shape asked for has 1"),
     ({"unused_output": ["Y"]}, RuntimeError, 'The model doesn\'t have output named "Y"'),
     ({"tensor_size_threshold": "much"}, ValueError, "'much' is no size"),
     ({"tensor_size_threshold": "3GB"}, ValueError, "should be less than 2GB"),
