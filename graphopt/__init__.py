@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from graphopt.lazily import lazily
+
 if TYPE_CHECKING:
     from graphopt import errors as errors
     from graphopt import testing as testing
@@ -99,17 +101,7 @@ __all__ = list(_HOMES)
 
 
 if not TYPE_CHECKING:  # a type checker that sees it believes that every name is there
-
-    def __getattr__(name: str) -> object:
-        from importlib import import_module
-
-        if name in _MODULES:
-            return import_module(f"graphopt.{name}")
-        if name not in _HOMES:
-            raise AttributeError(f"module 'graphopt' has no attribute {name!r}")
-        found: object = getattr(import_module(f"graphopt.{_HOMES[name]}"), name)
-        globals()[name] = found
-        return found
+    __getattr__ = lazily(__name__, {**_HOMES, **dict.fromkeys(_MODULES, "")})
 
 
 def __dir__() -> list[str]:

@@ -28,8 +28,14 @@ class InternalError(GraphoptError):
     exit_status = 70  # EX_SOFTWARE of sysexits.h
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """How a message about an unknown word ends: the nearest valid name, or all of them, in the order given, when they are few."""
+FEW = 12  # names that a message may list
+
+
+def nearest(word: str, known: Iterable[str], listed_by: str = "") -> str:
+    """How a message about an unknown word ends: the nearest valid name, or all of them, in the order given, when they are few.
+
+    `listed_by` is the command that lists them when they are many.
+    """
     import difflib  # costs start-up time, and most runs have no error
 
     names = sorted(known) if isinstance(known, AbstractSet) else list(known)
@@ -38,4 +44,6 @@ def nearest(word: str, known: Iterable[str]) -> str:
         return f"; did you mean {close[0]!r}?"
     if not names:
         return "; there are none"
-    return f"; known: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}"
+    if len(names) > FEW:
+        return f"; `{listed_by}` lists what there is" if listed_by else ""
+    return f"; known: {', '.join(names)}"

@@ -99,6 +99,7 @@ def run(command: click.Command, name: str, arguments: Sequence[str] | None = Non
     defaults = CommandDefaults(known) if isinstance(command, click.Group) else OptionDefaults(known)
     if COMPLETING.get(name, "") in os.environ:
         return _complete(command, name)
+    stdout = sys.stdout
     try:
         given = None if arguments is None else list(arguments)
         status = command.main(args=given, prog_name=name, standalone_mode=False, default_map=defaults)
@@ -109,14 +110,14 @@ def run(command: click.Command, name: str, arguments: Sequence[str] | None = Non
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return _say("interrupted", INTERRUPTED)
-    except (BrokenPipeError, SystemExit):  # click turns the one into the other, and nothing else
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes stdout once more on its way out
-        return BROKEN_PIPE
     except GraphoptError as error:
         return _say(str(error), error.exit_status)
     except MemoryError:
         return _say("not enough memory", 1)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if isinstance(error, BrokenPipeError) or sys.stdout is not stdout:  # click turns it into a SystemExit and wraps stdout
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes stdout once more on its way out
+            return BROKEN_PIPE
         import traceback
 
         traceback.print_exc()

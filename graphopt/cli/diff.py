@@ -75,7 +75,9 @@ def loaded(path: Path, *, allow_outside: bool) -> Model:
 
 def told(title: str, found: Difference, limit: int | None, *, asks: bool) -> list[object]:
     """The screen, part by part. `asks`: no report was given."""
-    blind = f"{_number(found.unread, 'initializer')} compared by type and shape alone: their data is not there"
+    from graphopt.observe.check.finding import counted
+
+    blind = f"{counted(found.unread, 'initializer')} compared by type and shape alone: their data is not there"
     if found.is_empty:
         return [title, "nothing differs but, perhaps, doc strings, metadata and the order of nodes", *([blind] if found.unread else [])]
     ports = [("IR version", *map(str, found.ir_version))] if found.ir_version[0] != found.ir_version[1] else []
@@ -116,9 +118,10 @@ def nodes(sign: str, what: str, changes: Sequence[NodeChange], limit: int | None
     from rich.text import Text
 
     from graphopt.cli.tables import folded
+    from graphopt.observe.check.finding import counted
 
     shown = changes if limit is None else changes[:limit]
-    parts: list[Text | str] = [folded(f"{_number(len(changes), 'node')} {what}{_reasons(changes, asks=asks)}")]
+    parts: list[Text | str] = [folded(f"{counted(len(changes), 'node')} {what}{_reasons(changes, asks=asks)}")]
     for change in shown:
         details = "; ".join(_details(change))
         lines = [f"{sign} {_kind(change)}  {_name(change)}", *([folded(details, "    ")] if details else [])]
@@ -146,8 +149,10 @@ def things(what: str, how: str, changes: Sequence[Changed], limit: int | None) -
     """Named things that differ, the first of them."""
     if not changes:
         return []
+    from graphopt.observe.check.finding import counted
+
     rows = [(_sign(one), "", one.name, " -> ".join(filter(None, (one.before, one.after)))) for one in changes]
-    return [rows_of(f"{_number(len(changes), what)} {how}", rows, limit)]
+    return [rows_of(f"{counted(len(changes), what)} {how}", rows, limit)]
 
 
 def rows_of(title: str, rows: Sequence[tuple[str, ...]], limit: int | None) -> object:
@@ -209,7 +214,3 @@ def _or_none(text: str | None) -> str:
 
 def _sign(change: Changed) -> str:
     return "+" if change.before is None else "-" if change.after is None else "~"
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count} {what}{'s' if count != 1 else ''}"

@@ -157,7 +157,7 @@ def places(rule: Rule, model: Model) -> list[Explanation]:
             return plan(rule, roots, nodes, bindings)
         except (GraphoptError, MemoryError):
             raise
-        except Exception as error:  # whatever the rule's author wrote
+        except (Exception, SystemExit) as error:  # whatever the rule's author wrote
             raise RuleError(f"the rule {rule} ({rule.file}:{rule.line}) raised {type(error).__name__} at {roots[0]!r}: {error}") from error
 
     return explain_rule(rule, model, attempt)

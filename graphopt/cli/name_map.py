@@ -57,14 +57,18 @@ def mapped(before: Path | None, after: Path | None, report: Path | None, options
     from graphopt.cli.told import Told
     from graphopt.observe.name_map import between, completed
     from graphopt.observe.observer import Observers
-    from graphopt.observe.provenance import read_origins
+    from graphopt.observe.provenance import is_told, read_origins
 
     if report is not None or before is None:
         assert report is not None  # the caller asked for one of the two
         return read_origins(report)
     if after is not None:
         with StatusLine("comparing", enabled=True):
-            return between(*(loaded(path, allow_outside=options["allow_outside"]) for path in (before, after)))
+            models = [loaded(path, allow_outside=options["allow_outside"]) for path in (before, after)]
+            found = between(*models)
+        if not is_told(models[1]):
+            warn(f"{after} does not say where its nodes come from, so names are matched; made with --provenance or --report it tells")
+        return found
     job = job_of(before, options)
     job.traced = True
     with Progress(enabled=True) as progress:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from graphopt.cli.pass_flags import FLAGS, PLUGINS, OptionalValue, PassFlags, pipeline_of
 from graphopt.cli.shared import plugin_option, registry_of
@@ -13,9 +14,14 @@ from graphopt.cli.sizes import size_options, wishes_of
 from graphopt.cli.text_models import STANDARD
 
 if TYPE_CHECKING:
-    from graphopt.pipeline.pipeline import Pipeline
-    from graphopt.pipeline.registry import Registry
+    from collections.abc import Sequence
 
+    from graphopt.cli.pass_flags import Flag
+
+SAID = (  # options of which a reproducer says what they are
+    "pipeline", "target", "plugins", "split_input_file", "initializers_are_constants", "sizes", "shapes", "keep_dynamic", "provenance",
+    "reproducer",
+)  # fmt: skip
 EPILOG = """\b
 onnx-opt model.onnx -o out.onnx --fuse-conv-bn --fold-constants.max-growth=1MiB --time-passes
 onnx-opt model.onnx -O1 --verify --reproducer failed.onnx -o out.onnx
@@ -77,18 +83,18 @@ def help_pass(context: click.Context, option: click.Parameter, names: tuple[str,
 def onnx_opt(context: click.Context, /, model: str | None, output: Path | None, **options: Any) -> None:  # Any: one type for each
     """Run passes over the model IN: a file, or - for stdin, which is the default. Without passes it is read and written.
 
-    Files that end in .onnxtxt are ONNX text; stdin may be either. Without -o, or with -o -, the result is printed as text. Whatever is
-    told of the run goes to stderr.
+    Files that end in .onnxtxt are ONNX text; stdin may be either. Without -o, or with -o -, the result is printed as text, which leaves
+    out weights of 1 KiB and more. Whatever is told of the run goes to stderr.
     """
-    registry = registry_of(options["plugins"])
     flags = context.meta[FLAGS]
-    from graphopt.cli.opt_run import Run, run_again, run_all
+    if options["run_reproducer"]:
+        refuse_what_is_said(context, flags)
+    registry = registry_of(options["plugins"])
+    from graphopt.cli.opt_run import Run, print_pipeline, run_again, run_all
 
     run = Run(None if output == Path(STANDARD) else output, options)
     if options["run_reproducer"]:
-        if flags or options["pipeline"] is not None:
-            raise click.UsageError("a reproducer says which passes run: give --run-reproducer without passes and --pipeline")
-        return run_again(model or STANDARD, run)
+        return run_again(model or STANDARD, run, prints=output == Path(STANDARD))
     steps = pipeline_of(flags, options["pipeline"], options["target"], registry, context)
     if options["print_pipeline"]:
         print_pipeline(steps, registry)
@@ -97,8 +103,11 @@ def onnx_opt(context: click.Context, /, model: str | None, output: Path | None, 
     return run_all(model or STANDARD, steps, registry, wishes_of(options), run)
 
 
-def print_pipeline(steps: Pipeline, registry: Registry) -> None:
-    """Print all passes that will run, on stderr."""
-    from graphopt.pipeline.expanded import expanded
-
-    click.echo(expanded(steps, registry), err=True)
+def refuse_what_is_said(context: click.Context, flags: Sequence[Flag]) -> None:
+    """Raise UsageError for what stands beside --run-reproducer and in the reproducer as well; a user's defaults may stand anywhere."""
+    if flags:
+        raise click.UsageError("a reproducer says which passes run: give --run-reproducer without passes")
+    given = [one for one in context.command.params if context.get_parameter_source(one.name or "") is ParameterSource.COMMANDLINE]
+    wrong = [next(word for word in one.opts if word.startswith("--")) for one in given if one.name in SAID]
+    if wrong:
+        raise click.UsageError(f"a reproducer says all that was asked for: give --run-reproducer without {' and '.join(wrong)}")

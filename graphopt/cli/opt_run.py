@@ -11,7 +11,7 @@ import click
 from graphopt import io
 from graphopt.cli.shared import python_warnings_told, warn
 from graphopt.cli.tables import show, times_table
-from graphopt.cli.text_models import SEPARATOR, Given, as_text, is_text, read
+from graphopt.cli.text_models import SEPARATOR, STANDARD, Given, as_text, is_text, read
 from graphopt.cli.told import Told, unverified
 from graphopt.cli.watching import diff_printer, dump_printer, statistics_tables
 from graphopt.errors import GraphoptError
@@ -19,10 +19,13 @@ from graphopt.io.files import refuse_unwritable, write_text
 from graphopt.io.text import left_out
 from graphopt.ir.model import Model
 from graphopt.observe.observer import Observer, Observers
-from graphopt.pipeline.job import Job
+from graphopt.pipeline.expanded import expanded
+from graphopt.pipeline.job import Job, refuse_replacing
 from graphopt.pipeline.reproducer import Reproducer
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from graphopt.infer.freeze import Wishes
     from graphopt.pipeline.pipeline import Pipeline
     from graphopt.pipeline.registry import Registry
@@ -37,6 +40,13 @@ class Run:
 
     output: Path | None
     options: dict[str, Any]  # Any: one type for each option
+
+    def refuse_files(self, what: str, path: Path | None, source: str) -> None:
+        """Refuse an output that cannot be written, and a path that would replace what is read or written. Raises SpecError, ModelError."""
+        if self.output is not None:
+            refuse_unwritable(self.output)
+        given = None if source == STANDARD else Path(source)
+        refuse_replacing(what, path, (given, self.output if path is not self.output else None))
 
     @property
     def file(self) -> Path | None:
@@ -76,10 +86,11 @@ class Run:
         text = as_text(model)
         if self.output is not None:
             write_text(self.output, text + "\n")
-            if missing := left_out(model):
-                what = "1 weight of 1 KiB or more is" if missing == 1 else f"{missing} weights of 1 KiB and more are"
-                advice = f"for a model that runs, write {self.output.with_suffix('.onnx').name}"
-                warn(f"{self.output}: text is for reading, and {what} not in it; {advice}")
+        if missing := left_out(model):
+            what = "1 weight of 1 KiB or more is" if missing == 1 else f"{missing} weights of 1 KiB and more are"
+            file = "-o OUT.onnx" if self.output is None else self.output.with_suffix(".onnx").name
+            where = "" if self.output is None else f"{self.output}: "
+            warn(f"{where}text is for reading, and {what} not in it; for a model that runs, write {file}")
         return text
 
 
@@ -87,8 +98,7 @@ def run_all(source: str, steps: Pipeline, registry: Registry, wishes: Wishes, ru
     """Run a pipeline over all models of a source, and print what goes to no file."""
     options = run.options
     run.observer(registry)  # the caller's mistakes first: reading may take long
-    if run.output is not None:
-        refuse_unwritable(run.output)
+    run.refuse_files("reproducer", options["reproducer"], source)
 
     def job_of(given: Given) -> Job:
         return Job(
@@ -113,20 +123,34 @@ def run_all(source: str, steps: Pipeline, registry: Registry, wishes: Wishes, ru
         click.echo(SEPARATOR.join(texts))
 
 
-def run_again(source: str, run: Run) -> None:
-    """Do what a reproducer says. It fails as it did before; otherwise that is said."""
+def run_again(source: str, run: Run, *, prints: bool = False) -> None:
+    """Do what a reproducer says. It fails as it did before; otherwise that is said, and the result written, or printed if asked for."""
+    options = run.options
+    run.refuse_files("result", run.output, source)
     with python_warnings_told(warn):
         [given] = read(source, split=False)
-        told = Reproducer.read(given if isinstance(given, Model) else io.load(given))
+        told = Reproducer.read(given if isinstance(given, Model) else io.load(given, allow_outside=options["allow_outside"]))
         for other in told.other_versions():
             warn(f"other versions: {other}")
+        job = told.job(given)
+        job.output, job.allow_outside, job.verify = run.file, options["allow_outside"], job.verify or options["verify"]
+        if options["print_pipeline"]:
+            print_pipeline(job.pipeline, job.registry, only=job.only, skip=job.skip)
         try:
-            run.do(told.job(given))
+            model = run.do(job)
         except GraphoptError as error:
             if not told.is_same_failure(error):
                 warn(f"it fails otherwise than before, which was {told.error['kind']}: {told.error['message']}")
             raise
-    click.echo(f"{source}: does not fail {'any more' if run.options['bisect_limit'] is None else 'with so few rewrites'}")
+        text = run.text(model) if prints or run.output is not None else ""
+    if prints:
+        click.echo(text)
+    click.echo(f"{source}: does not fail {'any more' if options['bisect_limit'] is None else 'with so few rewrites'}", err=prints)
+
+
+def print_pipeline(steps: Pipeline, registry: Registry, *, only: Collection[str] = (), skip: Collection[str] = ()) -> None:
+    """Print all passes that will run, on stderr."""
+    click.echo(expanded(steps, registry, only, skip), err=True)
 
 
 def passes_called(name: str, registry: Registry) -> tuple[str, ...]:

@@ -24,7 +24,24 @@ graphopt optimize quantized.onnx -o out.onnx --target onnxruntime-cpu-x64
 """
 
 
-@click.command(epilog=EPILOG)
+class Optimize(click.Command):
+    """A command that knows what people are used to from other optimizers."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does it; a second path and -O1 are answered with how it is said here."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if error.option_name != "-O":
+                raise
+            raise click.UsageError(f"{error.format_message()} Levels are --level N here, and -ON in onnx-opt.", ctx) from error
+        except click.UsageError as error:
+            if "unexpected extra argument" not in error.message:
+                raise
+            raise click.UsageError(f"{error.message}; the result goes to -o OUT", ctx) from error
+
+
+@click.command(cls=Optimize, epilog=EPILOG)
 @click.argument("model", metavar="IN", type=click.Path(path_type=Path, readable=False))
 @click.option("-o", "--output", metavar="OUT", type=click.Path(path_type=Path), help="Where the result goes; may be IN.")
 @click.option("--level", type=int, metavar="N", help="Run the levels 1 to N (default: 1, with --target 2; 0 runs nothing).")

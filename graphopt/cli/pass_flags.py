@@ -174,7 +174,7 @@ def _check_names(flags: Iterable[Flag], registry: Registry, context: click.Conte
         if not is_pass and name not in registry.rules():
             own = [flag[2:] for param in context.command.params for flag in param.opts if flag.startswith("--")]
             known = [*own, *registry.passes, *registry.other_names()]
-            raise click.UsageError(f"no option and no pass is called --{name}{nearest(name, known)}")
+            raise click.UsageError(f"no option and no pass is called --{name}{nearest(name, known, 'onnx-opt --help')}")
 
 
 def _spelled(flag: Flag) -> str:

@@ -59,7 +59,8 @@ def reduce(
 
     --keep: the failure is that COMMAND, which the shell runs, ends with another exit status than 0 and 125. It should look for the one
     failure that you are after; --status and --says help with that. Smaller models are as valid as MODEL is, as far as the checker of onnx
-    can tell. The command sees them as files of the same name in another folder.
+    can tell. The command sees them as files of the same name in another folder. The bodies of local functions shrink once they are
+    inlined: a failure that goes away with that keeps them whole.
 
     --differs: the failure is that what graphopt makes of the model computes something else, or that a pass breaks. -p, --level, --plugin
     and so on say what it runs.
@@ -206,10 +207,11 @@ def measured(goal: Goal, reduction: Reduction) -> str:
 
 
 def nodes_of(message: ModelProto) -> int:
-    """How many nodes there are, in all graphs."""
+    """How many nodes there are, in all graphs and functions."""
     from graphopt.verify.messages import all_nodes
 
-    return sum(1 for _ in all_nodes(message.graph))
+    in_functions = sum(1 for function in message.functions for _ in all_nodes(function))
+    return sum(1 for _ in all_nodes(message.graph)) + in_functions
 
 
 def tell(goal: Goal, reduction: Reduction, output: Path) -> None:

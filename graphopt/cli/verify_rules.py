@@ -29,7 +29,7 @@ def verify_rules(names: tuple[str, ...], seed: int, thorough: bool, as_json: boo
     from graphopt.verify.selfcheck import check_rules
 
     registry = registry_of(plugins)
-    chosen = [registry.rule_named(name) for name in names] or brought(registry, bool(plugins))
+    chosen = [registry.rule_named(name) for name in names] or brought(registry, plugins)
     reports = []
     for report in check_rules(chosen, seed=seed, effort="thorough" if thorough else "normal"):
         reports.append(report)
@@ -46,9 +46,13 @@ def verify_rules(names: tuple[str, ...], seed: int, thorough: bool, as_json: boo
     return 1 if wrong else 0
 
 
-def brought(registry: Registry, by_named: bool) -> list[Rule]:
-    """All rules, or those alone that plug-ins bring which are not installed."""
-    from graphopt.pipeline.registry import installed
+def brought(registry: Registry, plugins: tuple[str, ...]) -> list[Rule]:
+    """The rules that some plug-ins bring; all that there are, of nobody in particular."""
+    from graphopt.errors import SpecError
+    from graphopt.pipeline.discovery import load_plugin
 
-    others = {plugin.name for plugin in installed().plugins} if by_named else set()
-    return [known.rule for known in registry.rules().values() if known.owner not in others]
+    owners = {load_plugin(target).name for target in plugins}
+    found = [known.rule for known in registry.rules().values() if not owners or known.owner in owners]
+    if plugins and not found:
+        raise SpecError(f"{', '.join(plugins)}: brings no rules")
+    return found

@@ -93,7 +93,7 @@ def explain_node(rule: Rule, node: Node, attempt: Attempt[Any] | None = None) ->
     def judge(roots: tuple[Node, ...], nodes: tuple[Node, ...], bindings: dict[str, Any]) -> object:
         outcome = asked(roots, nodes, bindings)
         if outcome is None:
-            recorder.declined(Declined("all matches, but the rule declines without saying why"))
+            recorder.declined(Declined("all matches, but the rule's function gave None: does it return what it makes, or m.no(reason)?"))
         if isinstance(outcome, Declined):
             recorder.declined(outcome)
             return None

@@ -13,8 +13,9 @@ which `check_golden` needs, and hypothesis, which `models` needs. Nothing is imp
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from graphopt.lazily import lazily
 
 if TYPE_CHECKING:
     from graphopt.testing.comparing import assert_same as assert_same
@@ -43,13 +44,7 @@ __all__ = list(_HOMES)
 
 
 if not TYPE_CHECKING:  # a type checker that sees it believes that every name is there
-
-    def __getattr__(name: str) -> object:
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found: object = getattr(import_module(f"graphopt.{_HOMES[name]}"), name)
-        globals()[name] = found
-        return found
+    __getattr__ = lazily(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
 import onnx.checker
+import onnx.defs
 import onnx.printer
 from onnx import ModelProto
 from onnx.shape_inference import InferenceError
@@ -20,6 +22,7 @@ from graphopt.pipeline.pipeline import Pipeline
 from graphopt.pipeline.plugin import Plugin
 from graphopt.pipeline.registry import with_plugins
 from graphopt.pipeline.runner import run_pipeline
+from graphopt.verify.messages import all_nodes
 
 Source: TypeAlias = "ModelProto | Model | bytes | str | os.PathLike[str]"
 Plugins: TypeAlias = "Sequence[str | Plugin]"
@@ -73,9 +76,10 @@ def optimized(source: Source, pipeline: Pipeline | str, *, plugins: Plugins = ()
 
 
 def check(proto: ModelProto) -> None:
-    """Raise InternalError for what is no valid ONNX. A model with operators of other domains passes: the checker knows none of them."""
+    """Raise InternalError for what is no valid ONNX. A model with nodes of domains that onnx does not know passes: it cannot judge them."""
     local = {function.domain for function in proto.functions}
-    if any(entry.domain not in ("", *local) for entry in proto.opset_import):
+    known = local.union(schema.domain for schema in onnx.defs.get_all_schemas())
+    if any(node.domain not in known for node in chain(all_nodes(proto.graph), *map(all_nodes, proto.functions))):
         return
     try:
         onnx.checker.check_model(proto, full_check=True)

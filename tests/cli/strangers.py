@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from graphopt.ir import Value
+import sys
+from dataclasses import dataclass
+from typing import ClassVar
+
+from graphopt.ir import Graph, Value
 from graphopt.match import Declined, Match, op, rule, tensor
+from graphopt.pipeline.base import Context, Pass
 from graphopt.pipeline.plugin import Plugin
 
 
@@ -25,6 +30,17 @@ def declines(m: Match, x: Value) -> Declined:
     return m.no("{} is needed", x)
 
 
+@dataclass(frozen=True)
+class Leave(Pass):
+    """Ends itself as a script does."""
+
+    name: ClassVar[str] = "leave"
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Leave."""
+        sys.exit("bad thing")
+
+
 PLUGIN = Plugin(
     "strangers",
     passes={"make-wrong": "tests.api.test_optimize:MakeWrong", "explode": "tests.api.test_optimize:Explode"},
@@ -34,4 +50,5 @@ BROKEN = Plugin("broken", passes={"gone": "no_such_module:Gone"})
 RULES = Plugin("ruling", rules={"raises": "tests.cli.strangers:raises", "asks-wrongly": "tests.cli.strangers:asks_wrongly"})
 OPTIONS = Plugin("options", passes={"take-all": "tests.pipeline.fakes:TakeAll"}, levels={})
 FAKES = Plugin("fakes", passes={"relu-to-neg": "tests.pipeline.fakes:ReluToNeg", "corrupt": "tests.pipeline.fakes:Corrupt"}, levels={})
+LEAVES = Plugin("leaving", passes={"leave": "tests.cli.strangers:Leave"})
 DECLINES = Plugin("declining", rules={"declines": "tests.cli.strangers:declines"})

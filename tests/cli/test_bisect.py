@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import onnx
 import pytest
 
+from graphopt.cli.app import run
+from graphopt.cli.onnx_opt import onnx_opt
+from graphopt.pipeline.job import Job
+from graphopt.pipeline.pipeline import Pipeline
+from graphopt.pipeline.registry import with_plugins
 from tests.api.models import model, write
 from tests.cli import planted
 
@@ -97,10 +103,37 @@ def test_what_nobody_can_judge_is_said(command: Command, tmp_path: Path, capsys:
     assert "graphopt cannot judge what it makes of this model; give a --command that can" in capsys.readouterr().err
 
 
+def test_data_outside_the_models_folder(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Runtimes refuse such a path, so they are given the data; what does it again says that it may be read."""
+    (tmp_path / "inner").mkdir()
+    message = model(SUBTRACTS)
+    weight = message.graph.initializer[0]
+    weight.raw_data = onnx.numpy_helper.to_array(weight).tobytes()
+    weight.ClearField("float_data")
+    (tmp_path / "outer.bin").write_bytes(weight.raw_data)
+    onnx.external_data_helper.set_external_data(weight, "../outer.bin", 0, len(weight.raw_data))
+    weight.ClearField("raw_data")
+    (tmp_path / "inner" / "model.onnx").write_bytes(message.SerializeToString())
+    assert command("bisect", "inner/model.onnx", "--allow-outside", "-p", "eliminate-identity") == 0
+    assert "nothing is wrong" in capsys.readouterr().out
+    assert command("bisect", "inner/model.onnx", "--allow-outside", *WRONG) == 1
+    out = capsys.readouterr().out
+    assert "rewrite 2 of 2 is to blame" in out
+    [again] = [line.removeprefix("again:  onnx-opt ") for line in out.splitlines() if line.startswith("again:")]
+    assert run(onnx_opt, "onnx-opt", shlex.split(again)) == 0
+    assert "Add" in [node.op_type for node in onnx.load("bad.onnx", load_external_data=False).graph.node]
+
+
+def test_quotes_in_a_pipeline_are_quoted() -> None:
+    registry = with_plugins([planted.__file__])
+    job = Job(Path("model.onnx"), Pipeline.parse("clear-metadata{keep=[\"it's\"]}", registry), registry)
+    assert shlex.split(job.words())[:2] == ["-p", str(job.pipeline)]
+
+
 def test_a_choice_of_passes_is_repeated_as_a_pipeline(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path, SUBTRACTS)
     assert command("bisect", "model.onnx", "--skip", "eliminate-identity", *WRONG) == 1
-    assert "onnx-opt model.onnx -p 'planted' --plugin" in capsys.readouterr().out
+    assert "onnx-opt model.onnx -p planted --plugin" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("arguments", "says"), [

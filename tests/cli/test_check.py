@@ -163,6 +163,28 @@ def test_copies_denormals_and_infinities(command: Command, capsys: Captured, tmp
     assert found == {"infinite": ["d"], "duplicate-weights": ["b"], "denormals": ["c"]}
 
 
+def test_small_weights_are_read_too(command: Command, capsys: Captured, tmp_path: Path) -> None:
+    """But one infinity alone is what masks are made of, and nobody notices a few denormals."""
+    message = model(f"{HEAD} g (float[64] x) => (float[64] y) {{ y = Sum(x, a, b, c, d) }}")
+    for name, (size, number) in {"a": (64, np.nan), "b": (64, -np.inf), "c": (1, -np.inf), "d": (64, 1e-42)}.items():
+        message.graph.initializer.append(onnx.numpy_helper.from_array(np.full(size, number, np.float32), name))
+    onnx.save(message, tmp_path / "model.onnx")
+    assert {one["about"]: one["where"] for one in findings(command, capsys, "--weights")} == {"nan": ["a"], "infinite": ["b"]}
+
+
+def test_two_names_of_one_place_are_no_copy(command: Command, capsys: Captured, tmp_path: Path) -> None:
+    message = external(tmp_path)
+    for tensor in message.graph.initializer:
+        tensor.ClearField("raw_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        del tensor.external_data[:]
+        for key, value in (("location", "m.data"), ("offset", "0"), ("length", "4096")):
+            tensor.external_data.add(key=key, value=value)
+    (tmp_path / "m.data").write_bytes(np.ones(1024, np.float32).tobytes())
+    (tmp_path / "model.onnx").write_bytes(message.SerializeToString())
+    assert findings(command, capsys, "--weights") == []
+
+
 def test_float64_weights_and_large_constants(command: Command, capsys: Captured, tmp_path: Path) -> None:
     message = model(f"{HEAD} g (double[1,200000] x) => (double[1,200000] y) {{ y = Add(x, c) }}")
     held = onnx.numpy_helper.from_array(np.ones((1, 200000)), "c")

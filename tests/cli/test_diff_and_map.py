@@ -145,3 +145,13 @@ def test_what_does_not_go_together(arguments: list[str], why: str, command: Comm
     write(tmp_path, SCALED)
     assert command("map", *arguments) == 2
     assert why in capsys.readouterr().err
+
+
+def test_a_map_of_a_file_that_does_not_tell_says_so(command: Command, tmp_path: Path, capsys: Captured) -> None:
+    write(tmp_path, SCALED)
+    assert command("optimize", "model.onnx", "-o", "out.onnx", "-q") == 0
+    assert command("map", "model.onnx", "out.onnx") == 0
+    assert capsys.readouterr().err.startswith("warning: out.onnx does not say where its nodes come from")
+    assert command("optimize", "model.onnx", "-o", "out.onnx", "-q", "--provenance") == 0
+    assert command("map", "model.onnx", "out.onnx") == 0
+    assert capsys.readouterr().err == ""

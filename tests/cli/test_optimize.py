@@ -6,13 +6,16 @@ import json
 import os
 import re
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import onnx
 import onnx.parser
 import pytest
 
+from graphopt.cli.app import run
 from graphopt.errors import ModelError
 from graphopt.io import load, print_text
 from graphopt.observe.report import Report
@@ -316,6 +319,22 @@ def test_a_pass_that_breaks_is_exit_status_70(command: Command, tmp_path: Path, 
     assert onnx.load("repro.onnx").graph == onnx.load("model.onnx").graph
 
 
+def test_a_pass_that_ends_the_process_is_named(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path)
+    assert command("optimize", "model.onnx", "--dry-run", "-p", "leave", "--plugin", "tests.cli.strangers:LEAVES") == 70
+    said = capsys.readouterr().err
+    assert said.startswith("error: the pass leave failed on graph 'agraph': SystemExit: bad thing\nleave comes from the plug-in 'leaving'")
+
+
+def test_only_a_broken_pipe_ends_without_a_word(capsys: pytest.CaptureFixture[str]) -> None:
+    @click.command()
+    def leaves() -> None:
+        sys.exit("bad thing")
+
+    assert run(leaves, "leaves", []) == 70
+    assert "SystemExit: bad thing" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("name", "status"), [("raises", 70), ("asks-wrongly", 2)])
 def test_a_rule_that_breaks_is_its_authors_matter(
     command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, status: int
@@ -328,7 +347,7 @@ def test_a_rule_that_breaks_is_its_authors_matter(
     assert name in first
     assert second == (
         f"{name} comes from the plug-in 'ruling' (package tests), not from graphopt. Please report it to its authors, with the model: "
-        f"graphopt optimize model.onnx --dry-run -p '{name}' --plugin tests.cli.strangers:RULES"
+        f"graphopt optimize model.onnx --dry-run -p {name} --plugin tests.cli.strangers:RULES"
     )
     assert command("explain", "model.onnx", "--rule", name, *plugin) == 2
     said = capsys.readouterr().err
@@ -362,3 +381,11 @@ def _may_write(folder: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def test_what_other_optimizers_spell_otherwise_is_told(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path)
+    assert command("optimize", "model.onnx", "out.onnx") == 2
+    assert "unexpected extra argument (out.onnx); the result goes to -o OUT" in capsys.readouterr().err
+    assert command("optimize", "model.onnx", "-O1", "-o", "out.onnx") == 2
+    assert "Levels are --level N here, and -ON in onnx-opt." in capsys.readouterr().err

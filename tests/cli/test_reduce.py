@@ -13,7 +13,10 @@ import pytest
 from onnx import ModelProto, helper, numpy_helper
 
 from graphopt.verify.commands import Command as Shell
-from graphopt.verify.messages import all_nodes
+from graphopt.verify.failing import Validity
+from graphopt.verify.messages import all_nodes, copied, drop_unread
+from graphopt.verify.simplify import fed, weights
+from graphopt.verify.skeleton import Skeleton
 from tests.api.models import model, write
 from tests.cli import planted
 
@@ -61,6 +64,79 @@ def test_what_a_command_fails_on_is_kept(command: Command, tmp_path: Path, capsy
     assert out.rstrip().endswith("the command: exit status 1")
     assert given.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "small.onnx"]
+
+
+def test_a_function_that_must_stay_is_counted_and_explained(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, LOOP)
+    assert command("reduce", "model.onnx", "-o", "small.onnx", "--keep", "! grep -q twice {}") == 0
+    assert "(15 -> 2 nodes, " in capsys.readouterr().out  # a call, and the node of the function
+    assert command("reduce", "--help") == 0
+    assert "local functions shrink once they are inlined" in " ".join(capsys.readouterr().out.split())
+
+
+def branches(place: str) -> ModelProto:
+    """An If whose big weight is stored in the main graph, in a branch, as a constant of a branch, in both branches or in a function."""
+    weight = numpy_helper.from_array(np.ones(512, np.float32), "w")
+    constant = [helper.make_node("Constant", [], ["w"], value=weight)]
+    result = helper.make_tensor_value_info("r", 1, [512])
+    uses = [helper.make_node("Add", ["x", "w"], ["r"])]
+    then = helper.make_graph((constant if place == "constant" else []) + uses, "t", [], [result], [weight] * (place in ("branch", "both")))
+    other = helper.make_node("Add", ["x", "w"], ["r"]) if place == "both" else helper.make_node("Neg", ["x"], ["r"])
+    if place == "function":
+        then = helper.make_graph([helper.make_node("f", ["x"], ["r"], domain="local")], "t", [], [result])
+    otherwise = helper.make_graph([other], "e", [], [result], [weight] * (place == "both"))
+    given = [helper.make_tensor_value_info("x", 1, [512]), helper.make_tensor_value_info("c", 9, [])]
+    node = helper.make_node("If", ["c"], ["y"], then_branch=then, else_branch=otherwise)
+    graph = helper.make_graph([node], "g", given, [helper.make_tensor_value_info("y", 1, [512])], [weight] * (place == "main"))
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("local", 1)]
+    function = helper.make_function("local", "f", ["x"], ["r"], constant + uses, opsets[:1])
+    return helper.make_model(graph, opset_imports=opsets, functions=[function] * (place == "function"), ir_version=8)
+
+
+@pytest.mark.parametrize(("place", "level"), [("main", 2), ("branch", 2), ("constant", 2), ("both", 1), ("function", 1)])
+def test_what_is_made_is_valid_wherever_big_weights_are(tmp_path: Path, place: str, level: int) -> None:
+    message = branches(place)
+    onnx.checker.check_model(message, full_check=True)
+    onnx.save(message, tmp_path / "model.onnx")
+    skeleton = Skeleton.read(tmp_path / "model.onnx")
+    assert skeleton.contents
+    validity = Validity(skeleton)
+    assert validity.level == level
+    assert validity.holds(skeleton.message)
+    wrong = copied(skeleton.message)
+    wrong.graph.node[0].input[0] = "nothing"
+    assert not validity.holds(wrong)
+
+
+def test_an_invalid_if_is_reduced_too(command: Command, tmp_path: Path) -> None:
+    message = branches("main")
+    for attribute in message.graph.node[0].attribute:
+        attribute.g.output.append(attribute.g.output[0])
+    onnx.save(message, tmp_path / "model.onnx")
+    assert command("reduce", "model.onnx", "-o", "small.onnx", "--keep", "! grep -q If {}") == 0
+    assert [node.op_type for node in onnx.load(tmp_path / "small.onnx").graph.node] == ["If"]
+
+
+def test_text_that_is_no_model_is_told_in_words(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "model.onnxtxt").write_text('<ir_version: 8, opset_import: ["" : 17]>\ng (float[3] x) => (float[3] y) { y = Neg(x }')
+    assert command("reduce", "model.onnxtxt", "-o", "small.onnx", "--keep", "false") == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "model.onnxtxt: the text is no ONNX model: line 2, column" in said
+    assert "b'" not in said
+
+
+def test_many_initializers_go_at_once() -> None:
+    count = 600
+    few = [numpy_helper.from_array(np.zeros(3, np.float32), f"s{i}") for i in range(count)]
+    many = [numpy_helper.from_array(np.zeros(300, np.float32), f"w{i}") for i in range(count)]
+    reads = [[each.name for each in stored] for stored in (few, many)]
+    nodes = [helper.make_node("Concat", reads[0], ["y"], axis=0), helper.make_node("Sum", reads[1], ["z"])]
+    port = helper.make_tensor_value_info("y", 1, [count * 3])
+    message = helper.make_model(helper.make_graph(nodes, "g", [], [port], few + many))
+    made = fed(message, weights(message, Skeleton(message)))
+    assert (len(made.graph.input), len(made.graph.initializer)) == (count, count)
+    drop_unread(message)
+    assert len(message.graph.initializer) == count
 
 
 def test_text_in_and_out(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

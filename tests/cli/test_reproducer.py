@@ -15,9 +15,13 @@ import pytest
 from onnx import numpy_helper
 
 import graphopt
+from graphopt import io
 from graphopt.errors import InternalError, ModelError
+from graphopt.ir.tensor import FileSlice
 from graphopt.pipeline import reproducer as module
+from graphopt.pipeline.job import Job
 from graphopt.pipeline.pipeline import Pipeline
+from graphopt.pipeline.registry import with_plugins
 from tests.api.models import model, write, write_with_weights
 from tests.api.test_optimize import Explode
 
@@ -100,6 +104,21 @@ def test_what_a_run_was_asked_for_is_in_the_file(command: Command, tmp_path: Pat
     assert error["message"] in again.stderr and "(seed 0)" in again.stderr  # no N: it is frozen
 
 
+@pytest.mark.parametrize("name", ["", ":PLUGIN"])
+def test_a_plug_in_in_a_file_is_found_from_any_folder(tmp_path: Path, name: str) -> None:
+    write(tmp_path)
+    (tmp_path / "rules").mkdir()
+    plugin = 'from graphopt import Plugin\nPLUGIN = Plugin("mine", passes={"explode": "tests.api.test_optimize:Explode"})\n'
+    (tmp_path / "rules" / "my_rules.py").write_text(plugin)
+    asked = ("model.onnx", "--explode", "--plugin", f"rules/my_rules.py{name}", "--reproducer", "kept.onnx")
+    assert in_a_fresh_process(tmp_path, *asked).returncode == 70
+    assert recipe(tmp_path / "kept.onnx")["plugins"] == [f"{(tmp_path / 'rules' / 'my_rules.py').resolve()}{name}"]
+    (tmp_path / "elsewhere").mkdir()
+    again = in_a_fresh_process(tmp_path / "elsewhere", "--run-reproducer", "../kept.onnx")
+    assert again.returncode == 70
+    assert again.stderr.startswith(f"error: {BROKEN}")
+
+
 def test_text(opt: Command, tmp_path: Path, capsys: Captured) -> None:
     header = '<ir_version: 8, opset_import: ["" : 17]>'
     (tmp_path / "model.onnxtxt").write_text(header + "agraph (float[3] x) => (float[3] y) { a = Identity(x) y = Relu(a) }")
@@ -132,6 +151,28 @@ def test_it_replaces_nothing_that_the_run_needs(opt: Command, tmp_path: Path, ca
     for asked in (["--reproducer", "./model.onnx"], ["--reproducer", "out.onnx", "-o", "out.onnx"]):
         assert opt("model.onnx", "--explode", *STRANGERS, *asked) == 2
         assert "which this run reads or writes; give it a name of its own" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
+def test_it_replaces_no_text_either(opt: Command, tmp_path: Path, capsys: Captured) -> None:
+    path = tmp_path / "model.onnxtxt"
+    path.write_text('<ir_version: 8, opset_import: ["" : 17]>agraph (float[3] x) => (float[3] y) { y = Relu(x) }')
+    (tmp_path / "linked.onnx").hardlink_to(path)
+    before = path.read_bytes()
+    for asked in (
+        ["--reproducer", "./model.onnxtxt"], ["--reproducer", "linked.onnx"], ["--reproducer", "out.onnxtxt", "-o", "out.onnxtxt"]
+    ):  # fmt: skip
+        assert opt("model.onnxtxt", "--explode", *STRANGERS, *asked) == 2
+        assert f"the reproducer would replace {Path(asked[1])}, which this run reads or writes" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
+def test_a_report_replaces_nothing_that_the_run_needs(command: Command, tmp_path: Path, capsys: Captured) -> None:
+    path = write(tmp_path)
+    before = path.read_bytes()
+    for asked in (["--report", "./model.onnx"], ["--report", "out.json", "-o", "out.json"]):
+        assert command("optimize", "model.onnx", *asked, *([] if "-o" in asked else ["--dry-run"])) == 2
+        assert f"the report would replace {Path(asked[1])}, which this run reads or writes" in capsys.readouterr().err
     assert path.read_bytes() == before
 
 
@@ -205,9 +246,38 @@ def test_files_that_are_no_reproducers(opt: Command, tmp_path: Path, capsys: Cap
 
 def test_a_reproducer_says_itself_what_runs(opt: Command, tmp_path: Path, capsys: Captured) -> None:
     write(tmp_path)
-    for asked in (["-O1"], ["-p", "level1"], ["--fuse-gelu"]):
+    for asked in (["-O1"], ["--fuse-gelu"]):
         assert opt("--run-reproducer", "model.onnx", *asked) == 2
-        assert "a reproducer says which passes run: give --run-reproducer without passes and --pipeline" in capsys.readouterr().err
+        assert "a reproducer says which passes run: give --run-reproducer without passes\n" in capsys.readouterr().err
+    for asked in (
+        ["-p", "level1"], ["--target", "tensorrt"], ["--freeze", "N=2"], ["--set-input-shape", "x=1,3"], ["--keep-dynamic"],
+        ["--provenance"], ["--reproducer", "other.onnx"], ["--initializers-are-constants"], ["--split-input-file"], [*STRANGERS],
+    ):  # fmt: skip
+        assert opt("--run-reproducer", "model.onnx", *asked) == 2
+        option = "--pipeline" if asked[0] == "-p" else asked[0]
+        assert f"a reproducer says all that was asked for: give --run-reproducer without {option}\n" in capsys.readouterr().err
+
+
+def test_its_result_is_written_once_it_does_not_fail(opt: Command, tmp_path: Path, capsys: Captured) -> None:
+    write(tmp_path)
+    asked = ("--make-wrong", "--eliminate-identity", "--verify", *STRANGERS, "--reproducer", "kept.onnx")
+    assert opt("model.onnx", *asked) == 70
+    capsys.readouterr()
+    again = ("--run-reproducer", "kept.onnx")
+    assert opt(*again, "-o", "out.onnx") == 70
+    assert "it fails otherwise" not in capsys.readouterr().err  # what is not written is no other failure
+    assert not (tmp_path / "out.onnx").exists()
+    for name in ("out.onnx", "out.onnxtxt"):
+        assert opt(*again, "--bisect-limit=0", "--print-pipeline", "-o", name) == 0
+        said = capsys.readouterr()
+        assert said.out == "kept.onnx: does not fail with so few rewrites\n"
+        assert said.err.startswith("make-wrong,\neliminate-identity") or said.err.startswith("make-wrong, eliminate-identity")
+        assert (tmp_path / name).is_file()
+    assert onnx.load("out.onnx").graph == onnx.load("model.onnx").graph
+    assert opt(*again, "--bisect-limit=0", "-o", "-") == 0
+    assert capsys.readouterr().out.startswith("<\n")
+    assert opt(*again, "-o", "./kept.onnx") == 2
+    assert "the result would replace kept.onnx, which this run reads or writes" in capsys.readouterr().err
 
 
 def test_from_python(tmp_path: Path) -> None:
@@ -219,6 +289,30 @@ def test_from_python(tmp_path: Path) -> None:
     assert recipe(kept)["pipeline"] == "explode"
     assert graphopt.optimize(model(), reproducer=tmp_path / "other.onnx", verify=True).graph.node
     assert not (tmp_path / "other.onnx").exists()
+
+
+def test_weights_of_a_model_are_read_only_when_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    real = FileSlice.view
+
+    def view(self: FileSlice) -> memoryview:
+        read.append(self)
+        return real(self)
+
+    monkeypatch.setattr(FileSlice, "view", view)
+    path, kept = write_with_weights(tmp_path), tmp_path / "kept.onnx"
+    registry = with_plugins(["tests.cli.strangers"])
+    given = io.load(path)
+    job = Job(given, Pipeline.parse("eliminate-identity", registry), registry, reproducer=kept)
+    job.run()
+    assert not read and not kept.exists()
+    job = Job(io.load(path), Pipeline.parse("eliminate-identity, explode", registry), registry, reproducer=kept)
+    with pytest.raises(InternalError, match="the pass explode failed"):
+        job.run()
+    before, after = onnx.load(path), onnx.load(kept)
+    assert [node.op_type for node in after.graph.node] == ["Identity", "MatMul"]  # as it was before the first pass
+    first, second = (numpy_helper.to_array(one.graph.initializer[0]) for one in (before, after))
+    assert np.array_equal(first, second)
 
 
 def test_one_that_cannot_be_written_hides_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,6 +106,23 @@ def test_optimized_checks_what_comes_out(monkeypatch: pytest.MonkeyPatch) -> Non
         optimized(broken, "")
 
 
+@pytest.mark.parametrize("domain", ["ai.onnx.ml", "com.example"])
+def test_a_domain_that_no_node_uses_hides_no_fault(domain: str) -> None:
+    broken = TEXT.replace("Max(x, n)", "Softmax<axis = 7>(n)").replace('"" : 20', f'"" : 20, "{domain}" : 1')
+    with pytest.raises(InternalError, match=r"(?s)what the pipeline made is no valid ONNX: .*axis"):
+        optimized(broken, "")
+
+
+def test_what_onnx_does_not_know_passes() -> None:
+    stranger = TEXT.replace('"" : 20', '"" : 20, "com.example" : 1')
+    assert optimized(stranger.replace("n = Neg(x)", "n = com.example.Own(x)"), "").graph.node
+    inside = "c = Constant<value_int = 1>() b = Cast<to = 9>(c) n = If(b)<then_branch = t () => (u) { u = com.example.Own(x) }, "
+    assert optimized(stranger.replace("n = Neg(x)", inside + "else_branch = e () => (v) { v = Neg(x) }>"), "").graph.node
+    learned = TEXT.replace('"" : 20', '"" : 20, "ai.onnx.ml" : 3').replace("n = Neg(x)", "n = ai.onnx.ml.Scaler<nonsense = 1>(x)")
+    with pytest.raises(InternalError, match="nonsense"):
+        optimized(learned, "")
+
+
 # ---- comparison
 
 
