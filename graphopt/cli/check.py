@@ -38,6 +38,7 @@ def check(
     exit status is 1 when there is an error, otherwise 0.
     """
     from graphopt import io
+    from graphopt.cli.progress import StatusLine
     from graphopt.errors import ModelError
     from graphopt.observe.check import Finding
     from graphopt.observe.check.finding import KINDS
@@ -47,10 +48,11 @@ def check(
     runtime = registry.target_named(target) if target is not None else None
     refuse_text(model)
     try:
-        found = check_model(
-            lambda: io.load(model, allow_outside=allow_outside, check_external=False), registry,
-            target=runtime, weights=weights, quick=quick,
-        )  # fmt: skip
+        with StatusLine("checking" if quick else "checking, and trying level 1", enabled=True):
+            found = check_model(
+                lambda: io.load(model, allow_outside=allow_outside, check_external=False), registry,
+                target=runtime, weights=weights, quick=quick,
+            )  # fmt: skip
     except ModelError as error:
         if not model.is_file():
             raise

@@ -23,9 +23,13 @@ def compare(before: Path, after: Path, seeds: int, exact: bool, runner: str, ini
 
     The exit status is 0 when all outputs agree, otherwise 1: also when a model cannot be run, or differs from itself.
     """
+    from graphopt.cli.progress import StatusLine
     from graphopt.cli.tables import folded
     from graphopt.verify import compare as compare_models
 
-    found = compare_models(before, after, seeds=seeds, exact=exact, runner=runner, initializers_are_constants=initializers_are_constants)
+    with StatusLine("running both models", enabled=True):
+        found = compare_models(
+            before, after, seeds=seeds, exact=exact, runner=runner, initializers_are_constants=initializers_are_constants
+        )
     click.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False) if as_json else "\n".join(map(folded, str(found).split("\n"))))
     return 0 if found.agrees else 1

@@ -32,6 +32,7 @@ def lint(model: Path, target: str, limit: int, as_json: bool, allow_outside: boo
     stderr says why.
     """
     from graphopt import io
+    from graphopt.cli.progress import StatusLine
     from graphopt.infer.model import infer_model
     from graphopt.pipeline.advice import confirmed
     from graphopt.runtimes.lint import findings, is_quantized
@@ -39,7 +40,7 @@ def lint(model: Path, target: str, limit: int, as_json: bool, allow_outside: boo
     registry = registry_of(plugins)
     wants = registry.target_named(target).wants
     refuse_text(model)
-    with python_warnings_told(warn):
+    with StatusLine("looking, and trying what would help", enabled=True), python_warnings_told(warn):
         loaded = io.load(model, allow_outside=allow_outside)
         infer_model(loaded)
         found = confirmed(findings(loaded, wants), lambda: io.load(model, allow_outside=allow_outside), wants, registry)

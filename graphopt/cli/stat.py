@@ -49,14 +49,15 @@ def stat(
     """
     if sort is not None and not as_nodes:
         raise click.UsageError("--sort goes with --nodes")
+    from graphopt.cli.progress import StatusLine
     from graphopt.observe.cost import cost_of
 
     registry_of(plugins)
     wishes = wishes_of(sizes)
     refuse_text(model)
-    with python_warnings_told(warn):
+    with StatusLine("counting", enabled=True), python_warnings_told(warn):
         loaded, frozen = prepared(model, wishes, allow_outside=allow_outside)
-    found = cost_of(loaded)
+        found = cost_of(loaded)
     if as_json:
         click.echo(json.dumps(as_data(model, loaded, found, frozen), indent=2, ensure_ascii=False))
         return
