@@ -79,11 +79,11 @@ def rounds_of(node: Node, body: Graph) -> int | str:
     count, condition = decided(node.input(0)), node.input(1)
     if count is None:
         return "the number of rounds is not known"
-    if condition is None:  # ONNX Loop: what the body says of it is ignored then
-        return count
     goes_on = unchanged(body.outputs[0])
-    may_go_on = decided(condition) == 1 and (goes_on is body.inputs[1] or decided(goes_on) == 1)
-    return count if may_go_on else "its condition may end it early"
+    keeps_on = goes_on is body.inputs[1] or decided(goes_on) == 1
+    if condition is None and not keeps_on:  # ONNX Loop says that the body's condition is ignored then, and onnxruntime stops by it
+        return "without a condition at the start runtimes do not agree whether that of the body counts"
+    return count if keeps_on and (condition is None or decided(condition) == 1) else "its condition may end it early"
 
 
 def joint_refusal(node: Node, body: Graph, graph: Graph) -> str | None:
