@@ -131,6 +131,9 @@ def _faulty(node: NodeProto) -> tuple[str, ...]:
         return ("reference",)  # it leaves NaN out of a mean, pools no empty batch, knows few pads, and finds an element in every optional
     if node.op_type == "Dropout" and len(node.input) > 2 and node.input[2]:
         return ("onnxruntime", "reference")  # where it is told to train, it is random
+    bodies = [attribute.g for attribute in node.attribute if attribute.type == onnx.AttributeProto.GRAPH]
+    if any(len({port.name for port in body.output}) < len(body.output) for body in bodies):
+        return ("onnxruntime",)  # which gives zeros where a branch or body returns one value twice
     if node.op_type == "Loop":
         body = next(attribute.g for attribute in node.attribute if attribute.name == "body")
         passed_on = {port.name for port in body.output} & {port.name for port in body.input}
