@@ -130,7 +130,7 @@ def _content(value: object) -> object:
         return _Bytes(value)
     if isinstance(value, Graph):  # its nodes are compared by themselves
         return value.name, _names_of(value.inputs), _names_of(value.outputs), tuple(map(_stored, value.outputs))
-    return "" if isinstance(value, Opaque) else repr(value)  # a NaN is itself; what nobody looks into is carried
+    return repr(value.origin if isinstance(value, Opaque) else value)  # a NaN is itself; what nobody looks into has its message
 
 
 def _ports(model: Model) -> Key:
