@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import onnx.parser
 import onnx.printer
 
@@ -15,6 +16,10 @@ from graphopt.ir.model import Model
 
 SEPARATOR = re.compile(r"^[ \t]*#[ \t]*-{5,}[ \t]*$\n?", re.MULTILINE)
 PARSER_SAYS = re.compile(r"\[ParseError at position \(line: (\d+) column: (\d+)\)\]\s*Error context:([^\n]*)\n(.*)", re.DOTALL)
+AS_INTEGERS: dict[int, str] = {
+    onnx.TensorProto.INT8: "<i1", onnx.TensorProto.UINT8: "<u1", onnx.TensorProto.BOOL: "<u1", onnx.TensorProto.INT16: "<i2",
+    onnx.TensorProto.UINT16: "<u2", onnx.TensorProto.FLOAT16: "<u2", onnx.TensorProto.BFLOAT16: "<u2",
+}  # fmt: skip
 CONTEXT = 120  # letters of the line that are shown
 HEADER = re.compile(r"\A(?:[ \t]*#[^\n]*\n|\s)*(<.*?>)", re.DOTALL)
 
@@ -57,7 +62,18 @@ def parser_words(error: onnx.parser.ParseError) -> str:
 
 def print_text(model: Model) -> str:
     """The model as text; `parse_text` reads it unless tensors of 1 KiB and more were `left_out`, of which only type and shape are shown."""
-    text: str = onnx.printer.to_text(to_proto(model, weights=False))
+    return text_of(to_proto(model, weights=False))
+
+
+def text_of(message: onnx.ModelProto) -> str:
+    """A message as text. What it holds as raw bytes of short integers it holds as numbers afterwards."""
+    for tensor in tensors_in(message):
+        stored = AS_INTEGERS.get(tensor.data_type)
+        if stored is not None and tensor.raw_data:  # of these onnx's printer before 1.20 shows no raw bytes
+            numbers: list[int] = np.frombuffer(tensor.raw_data, stored).tolist()
+            tensor.int32_data.extend(numbers)
+            tensor.ClearField("raw_data")
+    text: str = onnx.printer.to_text(message)
     return text
 
 

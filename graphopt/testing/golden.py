@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-import onnx.printer
-
 from graphopt.errors import ModelError, SpecError
-from graphopt.io.text import split_text
+from graphopt.io.text import split_text, text_of
 from graphopt.match.rule import Rule
 from graphopt.pipeline.base import Pass
 from graphopt.pipeline.pipeline import Pipeline
@@ -51,7 +49,7 @@ def check_golden(path: str | os.PathLike[str], *, plugins: Plugins = ()) -> None
     """
     golden = Golden.read(path)
     given = [*plugins, *golden.plugins]
-    results = [onnx.printer.to_text(optimized(text, golden.pipeline, plugins=given)) for text in golden.models]
+    results = [text_of(optimized(text, golden.pipeline, plugins=given)) for text in golden.models]
     _check(golden.file, "\n".join(results))
     registry = with_plugins(given)
     for text in golden.models:
