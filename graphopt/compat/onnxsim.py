@@ -14,7 +14,7 @@ from onnx.defs import onnx_opset_version
 
 from graphopt.compat.checking import FILLS
 from graphopt.compat.simplification import Shapes, Simplification, folding_up_to, known_names
-from graphopt.errors import nearest
+from graphopt.errors import SpecError, nearest
 from graphopt.io import save, to_proto
 from graphopt.pipeline.registry import installed
 
@@ -96,8 +96,8 @@ def simplify(
     override: it stays one, unless the model is older than IR version 4, where every initializer has to be an input.
 
     Raises RuntimeError for a name of an input, output or optimizer that is not there, ValueError for a size or choice that is none and
-    for `input_data` of other names than the inputs', NotImplementedError for `function_rewrite_rules`, FileNotFoundError for a path where
-    nothing is, SpecError for a shape of another rank than the input's, and ModelError for a model that cannot be read.
+    for `input_data` of other names than the inputs', FileNotFoundError for a path where nothing is, SpecError for `function_rewrite_rules`
+    and for a shape of another rank than the input's, and ModelError for a model that cannot be read.
 
     >>> smaller, ok = simplify("model.onnx", check_n=3, overwrite_input_shapes={"image": [1, 3, 224, 224]})      # doctest: +SKIP
     """
@@ -154,7 +154,7 @@ def _refuse(given: Mapping[str, Any]) -> None:  # Any: keyword arguments
     if given["custom_rewriter"] is not None and given["function_rewrite_rules"]:
         raise ValueError("custom_rewriter and function_rewrite_rules are mutually exclusive; pass only one.")
     if given["function_rewrite_rules"]:
-        raise NotImplementedError("function_rewrite_rules are rules of onnxsim's own kind; write them with graphopt.rule, or onnxscript")
+        raise SpecError("function_rewrite_rules are rules of onnxsim's own kind; write them with graphopt.rule, or onnxscript")
     if given["output_path"] is not None and not isinstance(given["model"], (str, os.PathLike)):
         raise ValueError("output_path requires `model` to be a file path")
     version = given["target_opset_version"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphopt.compat.simplification import Simplification, folding_up_to, known_names
-from graphopt.errors import nearest
+from graphopt.errors import SpecError, nearest
 from graphopt.io import save, to_proto
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def slim(model: str | os.PathLike[str] | ModelProto, *args: str, **kwargs: Any) 
     The keyword arguments are those of onnxslim; docs/compat.md lists them. What an initializer holds that is an input as well is a
     default and stays one, unless the model is older than IR version 4.
 
-    Raises RuntimeError for an input that is not there, NotImplementedError for what graphopt leaves to other tools, TypeError for an
-    unknown argument, FileNotFoundError for a path where nothing is, and ModelError for a model that cannot be read.
+    Raises RuntimeError for an input that is not there, SpecError for what graphopt leaves to other tools, TypeError for an unknown
+    argument, FileNotFoundError for a path where nothing is, and ModelError for a model that cannot be read.
 
     >>> slim("model.onnx", "slim.onnx", model_check=True)                                           # doctest: +SKIP
     """
@@ -47,10 +47,10 @@ def slim(model: str | os.PathLike[str] | ModelProto, *args: str, **kwargs: Any) 
         if name not in _ARGUMENTS:
             raise TypeError(f"slim() got an unexpected keyword argument {name!r}{nearest(name, _ARGUMENTS)}")
     if isinstance(model, list):
-        raise NotImplementedError(f"a list of models is for comparing them: {_REFUSED['inspect']}")
+        raise SpecError(f"a list of models is for comparing them: {_REFUSED['inspect']}")
     for name, why in _REFUSED.items():
         if kwargs.get(name):
-            raise NotImplementedError(f"slim({name}=...): {why}")
+            raise SpecError(f"slim({name}=...): {why}")
     if kwargs.get("no_shape_infer"):
         warnings.warn("no_shape_infer does nothing here: graphopt infers types and shapes always", stacklevel=2)
     limit = kwargs.get("size_threshold")

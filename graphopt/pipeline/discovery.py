@@ -145,7 +145,7 @@ def _plugin_in(module: ModuleType, name: str) -> Plugin:
         from graphopt.pipeline.loose import plugin_of  # as heavy as what the module has imported
 
         found = plugin_of(module)
-        setattr(module, "PLUGIN", found)  # the next time it is the same  # noqa: B010 -- types know no such attribute of a module
+        vars(module)["PLUGIN"] = found  # the next time it is the same
     if not isinstance(found, Plugin):
         raise TypeError(f"{name or 'PLUGIN'} is of the type {type(found).__name__}, not a graphopt Plugin")
     return found

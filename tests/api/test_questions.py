@@ -11,6 +11,7 @@ import onnx_ir
 import pytest
 
 import graphopt
+from graphopt.api import Given
 from graphopt.errors import SpecError
 
 PRODUCT = """<ir_version: 8, opset_import: ["" : 17]>
@@ -19,20 +20,20 @@ INTEGERS = """<ir_version: 10, opset_import: ["" : 21]>
     g (float[1,4] x) => (int8[4,1] y) <float s = {0.5}, int8 z = {0}> { q = QuantizeLinear(x, s, z) y = Transpose(q) }"""
 
 
-def proto(text: str, folder: Path) -> object:
+def proto(text: str, folder: Path) -> Given:
     return onnx.parser.parse_model(text)
 
 
-def path(text: str, folder: Path) -> object:
+def path(text: str, folder: Path) -> Given:
     onnx.save(onnx.parser.parse_model(text), folder / "model.onnx")
     return folder / "model.onnx"
 
 
-def model(text: str, folder: Path) -> object:
+def model(text: str, folder: Path) -> Given:
     return graphopt.load(onnx.parser.parse_model(text))
 
 
-def ir(text: str, folder: Path) -> object:
+def ir(text: str, folder: Path) -> Given:
     return onnx_ir.from_proto(onnx.parser.parse_model(text))
 
 
@@ -40,8 +41,8 @@ KINDS = pytest.mark.parametrize("given", [proto, path, model, ir])
 
 
 @KINDS
-def test_stat(given: Callable[[str, Path], object], tmp_path: Path) -> None:
-    source: graphopt.Model = given(PRODUCT, tmp_path)  # type: ignore[assignment]  # each kind in its turn
+def test_stat(given: Callable[[str, Path], Given], tmp_path: Path) -> None:
+    source = given(PRODUCT, tmp_path)
     assert str(graphopt.stat(source).total.macs) == "8*N"
     assert str(graphopt.stat(source, freeze={"N": 3}).total.macs) == "24"
     assert str(graphopt.stat(source).total.macs) == "8*N"  # what was asked changes nothing
@@ -50,9 +51,9 @@ def test_stat(given: Callable[[str, Path], object], tmp_path: Path) -> None:
 
 
 @KINDS
-def test_check(given: Callable[[str, Path], object], tmp_path: Path) -> None:
+def test_check(given: Callable[[str, Path], Given], tmp_path: Path) -> None:
     old = PRODUCT.replace("ir_version: 8", "ir_version: 3").replace("x)", "x, float[4,2] w)").replace('"" : 17', '"" : 8')
-    source: graphopt.Model = given(old, tmp_path)  # type: ignore[assignment]  # each kind in its turn
+    source = given(old, tmp_path)
     found = {one.about: one for one in graphopt.check(source, quick=True)}
     if given is not ir:  # onnx-ir knows no inputs that are initializers as well
         assert found["overridable-initializers"].helps == "--initializers-are-constants"
@@ -60,7 +61,7 @@ def test_check(given: Callable[[str, Path], object], tmp_path: Path) -> None:
 
 
 @KINDS
-def test_lint_recommends_what_helps(given: Callable[[str, Path], object], tmp_path: Path) -> None:
-    source: graphopt.Model = given(INTEGERS, tmp_path)  # type: ignore[assignment]  # each kind in its turn
+def test_lint_recommends_what_helps(given: Callable[[str, Path], Given], tmp_path: Path) -> None:
+    source = given(INTEGERS, tmp_path)
     (found,) = graphopt.lint(source, target="tensorrt")
     assert (found.node.op, found.kind, found.helps) == ("Transpose", "float", "materialize-node-units")
