@@ -5,18 +5,20 @@ With --check nothing is written; the exit status says whether the page is curren
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import click
 
 from graphopt.cli.app import COMMANDS, OPT, graphopt
 from graphopt.cli.onnx_opt import onnx_opt
 from graphopt.cli.pass_flags import FLAGS_FOR_PASSES, PassFlags
+from tools.pages import keep
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "commands.md"
 RENEW = "python tools/commands.py"
@@ -101,20 +103,5 @@ def paragraphs(text: str) -> Iterator[str]:
             yield from [*lines, ""]
 
 
-def main(arguments: Iterable[str] | None = None) -> int:
-    """Write the page, or say whether it is current."""
-    parser = argparse.ArgumentParser(description="Write docs/commands.md from what the commands declare.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when the page is not current")
-    options = parser.parse_args(None if arguments is None else list(arguments))
-    made = page()
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == made:
-        return 0
-    if options.check:
-        print(f"docs/commands.md is not what the commands declare: renew it with `{RENEW}`", file=sys.stderr)
-        return 1
-    PAGE.write_text(made, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(keep(PAGE, page, "the commands"))

@@ -5,17 +5,19 @@ With --check nothing is written; the exit status says whether the page is curren
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from graphopt.cli.passes import describe, in_order, opset_words
 from graphopt.cli.rules import summary
 from graphopt.pipeline.docstring import text_of
 from graphopt.pipeline.other_names import Needless, NotBuilt, OtherName
 from graphopt.pipeline.registry import OURS, Registry, installed
+from tools.pages import keep
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE, BY_HAND = DOCS / "rewrites.md", DOCS / "not_built.md"
@@ -139,23 +141,14 @@ def by_hand(text: str, registry: Registry) -> str:
     return "\n".join(f"#{line}" if line.startswith("#") else line for line in lines).strip()
 
 
-def main(arguments: Iterable[str] | None = None) -> int:
-    """Write the page, or say whether it is current."""
-    parser = argparse.ArgumentParser(description="Write docs/rewrites.md from what the passes declare.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when the page is not current")
-    options = parser.parse_args(None if arguments is None else list(arguments))
+def whole_page() -> str:
+    """The page about what is installed, which must all load."""
     registry = installed()
     made = page(registry, BY_HAND.read_text(encoding="utf-8"))
     for failure in registry.failures:
         sys.exit(failure)
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == made:
-        return 0
-    if options.check:
-        print(f"docs/rewrites.md is not what passes and rules declare: renew it with `{RENEW}`", file=sys.stderr)
-        return 1
-    PAGE.write_text(made, encoding="utf-8")
-    return 0
+    return made
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(keep(PAGE, whole_page, "passes and rules"))
