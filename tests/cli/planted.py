@@ -61,51 +61,16 @@ def tanh_to_sigmoid(m: Match, x: Value) -> Value | None:
     return m.op.Add(doubled, one) if node.op == "Neg" else m.op.Sub(doubled, one)
 
 
-class Planted(RulePass):
-    """Wrong in one place."""
-
-    name = "planted"
-    rules = (sub_to_add,)
-
-
-class Crash(RulePass):
-    """Breaks in one place."""
-
-    name = "crash"
-    rules = (crash,)
-
-
-class Nonsense(RulePass):
-    """Makes an invalid graph in one place."""
-
-    name = "nonsense"
-    rules = (sub_to_nonsense,)
-
-
-class Harmless(RulePass):
-    """Right in one place."""
-
-    name = "harmless"
-    rules = (sub_to_neg_sub,)
-
-
-class Follows(RulePass):
-    """Wrong where `harmless` was, and nowhere else."""
-
-    name = "follows"
-    rules = (neg_sub_to_sub,)
-
-
-class Depends(RulePass):
-    """Right in one place, and wrong there if `harmless` was there before."""
-
-    name = "depends"
-    rules = (tanh_to_sigmoid,)
-
+PLANTED = RulePass.of("planted", sub_to_add)  # wrong in one place
+CRASH = RulePass.of("crash", crash)  # breaks in one place
+NONSENSE = RulePass.of("nonsense", sub_to_nonsense)  # makes an invalid graph in one place
+HARMLESS = RulePass.of("harmless", sub_to_neg_sub)  # right in one place
+FOLLOWS = RulePass.of("follows", neg_sub_to_sub)  # wrong where `harmless` was, and nowhere else
+DEPENDS = RulePass.of("depends", tanh_to_sigmoid)  # right in one place, and wrong there if `harmless` was there before
 
 PLUGIN = Plugin(
     "planted",
-    passes={each.name: f"{__name__}:{each.__name__}" for each in (Planted, Crash, Nonsense, Harmless, Follows, Depends)},
+    passes={each.name: f"{__name__}:{each.name.upper()}" for each in (PLANTED, CRASH, NONSENSE, HARMLESS, FOLLOWS, DEPENDS)},
     levels={},
 )
 
