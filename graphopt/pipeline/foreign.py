@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field, fields, make_dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, overload
 
-from graphopt.errors import InternalError, ModelError, SpecError
+from graphopt.errors import InternalError, ModelError, SpecError, nearest
 from graphopt.infer.model import infer_model
 from graphopt.interop.graphsurgeon import SurgeonGraph, from_graphsurgeon, is_surgeon_graph, to_graphsurgeon
 from graphopt.interop.onnx_ir import IrModel, apply_onnxscript, from_onnx_ir, is_ir_model, to_onnx_ir
@@ -27,6 +27,8 @@ from graphopt.pipeline.base import Context, Level, Pass
 from graphopt.pipeline.replaced import Replaced
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from graphopt.match.rule import Exactness
 
 
@@ -82,6 +84,23 @@ class ForeignPass(Pass):
         return max(1, len(replaced.vanished), len(replaced.came))
 
 
+class Facts(TypedDict, total=False):
+    """What `Pass` says of a pass, for one that is made here; `exactness` is "rounding" unless given."""
+
+    level: Level
+    after: tuple[str, ...]
+    before: tuple[str, ...]
+    exactness: Exactness
+    changes_signature: bool
+
+
+def _members(facts: Facts, name: str) -> dict[str, Any]:  # Any: of a class
+    """The facts of a pass as members of its class. Raises TypeError for what is none, as a call with such an argument does."""
+    if unknown := facts.keys() - Facts.__annotations__.keys():
+        raise TypeError(f"a pass has no {min(unknown)!r}{nearest(min(unknown), Facts.__annotations__)}")
+    return {"exactness": "rounding", **facts, "name": name}
+
+
 class Unheld(Exception):
     """The library cannot hold the model."""
 
@@ -124,19 +143,9 @@ class _GraphsurgeonPass(ForeignPass):
 @overload
 def graphsurgeon_pass(function: Callable[..., SurgeonGraph | None], /) -> type[Pass]: ...
 @overload
-def graphsurgeon_pass(*, name: str = "", level: Level = Level.BASIC, after: tuple[str, ...] = (), before: tuple[str, ...] = (),
-                      exactness: Exactness = "rounding",
-                      changes_signature: bool = False) -> Callable[[Callable[..., SurgeonGraph | None]], type[Pass]]: ...
+def graphsurgeon_pass(*, name: str = "", **facts: Unpack[Facts]) -> Callable[[Callable[..., SurgeonGraph | None]], type[Pass]]: ...
 def graphsurgeon_pass(
-    function: Callable[..., SurgeonGraph | None] | None = None,
-    /,
-    *,
-    name: str = "",
-    level: Level = Level.BASIC,
-    after: tuple[str, ...] = (),
-    before: tuple[str, ...] = (),
-    exactness: Exactness = "rounding",
-    changes_signature: bool = False,
+    function: Callable[..., SurgeonGraph | None] | None = None, /, *, name: str = "", **facts: Unpack[Facts]
 ) -> type[Pass] | Callable[[Callable[..., SurgeonGraph | None]], type[Pass]]:
     """Make a class of passes of a function that edits a `gs.Graph` in place, or returns another one.
 
@@ -153,7 +162,7 @@ def graphsurgeon_pass(
     ...     graph.fold_constants(size_threshold=size).cleanup()
     >>> graphopt.optimize(model, pipeline=Pipeline([fold_all(), "level1"]))          # doctest: +SKIP
     """
-    said = {"level": level, "after": after, "before": before, "exactness": exactness, "changes_signature": changes_signature}
+    _members(facts, name)  # what is none is said where it is written
 
     def decorated(function: Callable[..., SurgeonGraph | None]) -> type[Pass]:
         told = _told_of(function)
@@ -161,7 +170,7 @@ def graphsurgeon_pass(
         options = _options(function, what)
         called = name or _own_name(function).strip("_").replace("_", "-")
         doc = told.__doc__ or f"The function {what}, which edits a graph of onnx-graphsurgeon."
-        members = {**said, "name": called, "function": staticmethod(function), "code": told, "__doc__": doc}
+        members = {**_members(facts, called), "function": staticmethod(function), "code": told, "__doc__": doc}
         return _class(what, _GraphsurgeonPass, options, members, told.__module__)
 
     return decorated if function is None else decorated(function)
@@ -227,11 +236,7 @@ def onnx_ir_pass(
     step: Any,  # Any: an onnx_ir.passes.PassBase, a class of them, or a function; onnx-ir need not be installed
     *,
     name: str = "",
-    level: Level = Level.BASIC,
-    after: tuple[str, ...] = (),
-    before: tuple[str, ...] = (),
-    exactness: Exactness = "rounding",
-    changes_signature: bool = False,
+    **facts: Unpack[Facts],
 ) -> Pass:
     """Make a pass of one of onnx-ir's, in place or functional: `Pipeline([onnx_ir_pass(IdentityEliminationPass()), "level1"])`.
 
@@ -258,10 +263,9 @@ def onnx_ir_pass(
             raise InternalError(f"{what} returned {result!r}, no onnx_ir.Model")
         return model, getattr(result, "modified", None)
 
-    said = {"level": level, "after": after, "before": before, "exactness": exactness, "changes_signature": changes_signature}
     called = name or re.sub(r"-pass$", "", _kebab(_own_name(runs)))
     doc = inspect.getdoc(told) or f"{what} of onnx-ir."
-    return _ir_pass(what, function, {**said, "name": called, "code": told, "__doc__": doc})
+    return _ir_pass(what, function, {**_members(facts, called), "code": told, "__doc__": doc})
 
 
 def _ir_pass(what: str, function: Callable[[Any], tuple[Any, bool | None]], members: dict[str, Any]) -> Pass:
@@ -272,11 +276,7 @@ def onnxscript_rules(
     rules: Any,  # Any: rules of onnxscript, which need not be installed
     *,
     name: str = "onnxscript-rules",
-    level: Level = Level.BASIC,
-    after: tuple[str, ...] = (),
-    before: tuple[str, ...] = (),
-    exactness: Exactness = "rounding",
-    changes_signature: bool = False,
+    **facts: Unpack[Facts],
 ) -> Pass:
     """Make a pass of rewrite rules of onnxscript: a `RewriteRule`, a `RewriteRuleSet`, or a list of rules. Weights are not copied.
 
@@ -286,12 +286,11 @@ def onnxscript_rules(
 
     names = [str(each.name) for each in (chosen if isinstance(chosen, list) else getattr(chosen, "rules", [chosen])) if each.name]
     doc = f"Rewrite rules of onnxscript: {', '.join(names) or 'without names'}."
-    said = {"level": level, "after": after, "before": before, "exactness": exactness, "changes_signature": changes_signature}
 
     def function(given: IrModel) -> tuple[Any, bool | None]:
         return given, apply_onnxscript(chosen, given) > 0
 
-    return _ir_pass("OnnxscriptRules", function, {**said, "name": name, "__doc__": doc})
+    return _ir_pass("OnnxscriptRules", function, {**_members(facts, name), "__doc__": doc})
 
 
 def _kebab(name: str) -> str:
