@@ -222,6 +222,17 @@ def test_what_a_runtime_refuses(command: Command, capsys: Captured, tmp_path: Pa
     assert "did you mean 'tensorrt'?" in capsys.readouterr().err
 
 
+def test_passes_are_recommended_for_a_runtime_where_they_help(command: Command, capsys: Captured, tmp_path: Path) -> None:
+    """Without a QuantizeLinear or DequantizeLinear nothing tells how the integers were quantized; `--quick` tries nothing out."""
+    quantized = "float[1,4] x) => (int8[4,1] y) <float s = {0.5}, int8 z = {0}> { q = QuantizeLinear(x, s, z) y = Transpose(q) }"
+    for body, helped in ((quantized, True), ("int8[1,4] x) => (int8[4,1] y) { y = Transpose(x) }", False)):
+        write(tmp_path, f'<ir_version: 10, opset_import: ["" : 21]> g ({body}')
+        for quick in (False, True):
+            told = findings(command, capsys, "--target", "tensorrt", *(["--quick"] if quick else []))
+            (found,) = (one for one in told if "it reads int8" in str(one["text"]))
+            assert found["helps"] == ("the pass materialize-node-units" if helped or quick else None)
+
+
 def test_files_that_are_no_models(command: Command, capsys: Captured, tmp_path: Path) -> None:
     assert command("check", "nowhere.onnx") == 1
     assert capsys.readouterr() == ("", "error: nowhere.onnx: does not exist\n")
