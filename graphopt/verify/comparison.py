@@ -317,14 +317,12 @@ def _vacuous(cases: Sequence[Case]) -> list[str]:
     return notes
 
 
-_QUANTIZERS = frozenset({
-    "ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "DynamicQuantizeMatMul", "MatMulInteger", "MatMulIntegerToFloat",
-    "QAttention", "QGemm", "QLinearAdd", "QLinearConv", "QLinearMatMul", "QuantizeLinear",
-})  # fmt: skip
+# How the names of operators begin that round to integers or read what was: all of QLinear... and ...Integer, of com.microsoft as well.
+_QUANTIZERS = ("ConvInteger", "Dequantize", "DynamicQuantize", "MatMulInteger", "QAttention", "QGemm", "QLinear", "Quantize")
 
 
 def _is_quantized(proto: ModelProto) -> bool:
-    return any(node.op_type in _QUANTIZERS for nodes in _bodies(proto) for node in nodes)
+    return any(node.op_type.startswith(_QUANTIZERS) for nodes in _bodies(proto) for node in nodes)
 
 
 def _bodies(proto: ModelProto) -> list[Iterable[NodeProto]]:

@@ -375,6 +375,19 @@ def test_quantized_models_may_be_off_by_a_step_in_few_places() -> None:
     assert compare(adding(values, True), adding(many, True), special=False).verdict is Verdict.DIFFERENT
 
 
+def test_any_operator_that_is_quantized_inside_makes_a_quantized_model() -> None:
+    """A mean of 8-bit integers may be rounded up in one model and down in the other; 2 steps are an error."""
+    head = '<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]> g (uint8[1,1,2,4] x) => (uint8[1,1,2,4] y)'
+
+    def pooled(offset: int) -> ModelProto:
+        parameters = f"<float s = {{0.1}}, uint8 z = {{0}}, uint8 w = {{{offset}}}>"
+        pool = "com.microsoft.QLinearAveragePool <kernel_shape = [1, 1]> (x, s, z, s, w)"
+        return parser.parse_model(f"{head} {parameters} {{ y = {pool} }}")
+
+    assert compare(pooled(0), pooled(1)).verdict is Verdict.WITHIN
+    assert compare(pooled(0), pooled(2)).verdict is Verdict.DIFFERENT
+
+
 def test_the_report_of_many_outputs_is_short() -> None:
     names = [f"y{number}" for number in range(40)]
     nodes = [helper.make_node("Relu", ["x"], [name]) for name in names]
