@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from graphopt.infer.node import infer_node
+from graphopt.ir.dim import element_count
 from graphopt.ir.dtype import DType
 from graphopt.ir.graph import Node
 from graphopt.ir.tensor import Tensor
+from graphopt.ir.types import TensorType
 from graphopt.schema import facts
 from graphopt.schema.spelling import neutral_attribute
 from graphopt.schema.traits import REDUCTIONS
@@ -156,7 +159,7 @@ def _compares(node: Node, inputs: Inputs) -> str | None:
 
 
 def _reduces(node: Node, inputs: Inputs) -> str | None:
-    if node.op != "MaxPool" and node.op != "TopK" and neutral_attribute(node, "keepdims") not in (0, 1):
+    if node.op not in ("MaxPool", "AveragePool", "LpPool", "TopK") and neutral_attribute(node, "keepdims") not in (0, 1):
         return "keepdims is neither 0 nor 1"
     data = inputs[0]
     if data is None or data.size == 0:
@@ -252,13 +255,21 @@ def _multiplies(node: Node, inputs: Inputs) -> str | None:
     return "runtimes differ on a product of nothing" if is_empty and neutral_attribute(node, "beta") != 1.0 else None
 
 
+def _slides(node: Node, inputs: Inputs) -> str | None:
+    """Where not even one window fits, onnxruntime rounds their number towards 0 and not down."""
+    made = infer_node(node)[0]
+    is_certain = isinstance(made, TensorType) and element_count(made.shape) is not None
+    return _reduces(node, inputs) if is_certain else "runtimes differ on how many windows fit"
+
+
 def _normalizes(node: Node, inputs: Inputs) -> str | None:
     return "the kernel takes it for training before opset 14" if (node.opset or 0) < 14 else None
 
 
 _CHECKS: dict[str, Check] = {
     **dict.fromkeys(("Clip", "Hardmax", "Max", "Min", "PRelu", "Relu", "Sign", "Unique"), _compares),
-    **dict.fromkeys((*sorted(REDUCTIONS), "ArgMax", "ArgMin", "MaxPool", "TopK"), _reduces),
+    **dict.fromkeys((*sorted(REDUCTIONS), "ArgMax", "ArgMin", "TopK"), _reduces),
+    **dict.fromkeys(("AveragePool", "LpPool", "MaxPool"), _slides),
     "Add": _grows(add),
     "Abs": _grows(add),
     "BatchNormalization": _normalizes,

@@ -57,6 +57,8 @@ def test_integers_are_divided_towards_zero() -> None:
         ("Cast", [np.array([-1.0])], {"to": int(DType.float8e8m0), "opset": 24}, "outside of float8e8m0"),
         ("Cast", [np.array([7.0])], {"to": int(DType.float4e2m1), "opset": 23}, "outside of float4e2m1"),
         ("Cast", [np.array([1 + 2**-11 + 2**-40])], {"to": int(DType.float16)}, "rounded to float32 before"),
+        ("MaxPool", [np.ones((1, 1, 2), np.float32)], {"kernel_shape": [3], "strides": [2]}, "how many windows fit"),
+        ("AveragePool", [np.ones((1, 1, 2), np.float32)], {"kernel_shape": [3], "strides": [2]}, "how many windows fit"),
         ("BitShift", [np.array([1], np.uint8), np.array([8], np.uint8)], {"direction": "LEFT"}, "shift"),
         ("Range", [np.float32(0), np.float32(1), np.float32(0)], {}, "step is 0"),
         ("Pow", [np.array([2]), np.array([0.5], np.float32)], {}, "natural number"),

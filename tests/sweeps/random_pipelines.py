@@ -102,6 +102,8 @@ class Trial:
         if not changes:
             return False, "", ""
         promised = exactness_of(statistics)
+        if promised == "exact" and OPSET in str(Pipeline(steps)) and any(node.op_type == "AveragePool" for node in all_nodes(self.proto)):
+            promised = "rounding"  # onnxruntime adds up what is below opset 19 in another order
         truth = self.exact if promised == "exact" else self.rounding
         wrong = truth.wrong(made) if promised != "approximate" else truth.invalid(made)  # which numbers are near enough is not known
         if OPSET in str(Pipeline(steps)) and any(said in wrong for said in KERNELS):
