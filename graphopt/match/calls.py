@@ -150,8 +150,7 @@ class CallWriter(LeafWriter):
         low = max((i + 1 for i, part in enumerate(call.inputs) if not isinstance(part, (Optional, Rest))), default=0)
         high = None if call.inputs and isinstance(call.inputs[-1], (Rest, Each)) else len(call.inputs)
         quick = f"len({inputs}) != {high} and " if low == high else ""
-        listed = ", ".join(map(str, call.inputs)) or "none"
-        self.writer.fail_if(f"{quick}not has_count({inputs}, {low}, {high})", call, reasons.other_inputs(low, high, listed), node, inputs)
+        self.writer.fail_if(f"{quick}not has_count({inputs}, {low}, {high})", call, reasons.other_inputs(low, high, call), node, inputs)
 
     def any_order(self, operands: Sequence[Pattern], call: Call, inputs: str, stays: bool) -> None:
         if len(operands) > 2:

@@ -59,7 +59,8 @@ def compile_rule(rule: Rule, note: Note | None = None, opening: int | None = Non
     known: Matcher[Any] | None = rule.compiled.get(opening)
     if note is None and known is not None:
         return known
-    check_operators(rule)
+    if not rule.compiled:
+        check_operators(rule)
     writer = _RuleWriter(rule, note is not None)
     source = writer.rule(opening)
     name = _function_name(rule)

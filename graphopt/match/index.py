@@ -7,7 +7,8 @@ from functools import cache
 from typing import Any, TypeAlias, final
 
 from graphopt.ir.graph import Node
-from graphopt.match.compiler import Matcher, compile_rule
+from graphopt.match.compiler import Matcher
+from graphopt.match.glance import GlancingMatcher
 from graphopt.match.rule import Rule
 from graphopt.match.structure import Root, depth, feeders, needs, openings, operators, size
 from graphopt.schema.facts import newest_opset
@@ -22,16 +23,16 @@ class RuleIndex:
 
     Bigger patterns come first, then the order given. Rules for other opsets are left out once and for all, and so are those that
     speak of the default domain when its opset is below 7, unknown to the installed onnx, or not imported. Matchers are compiled when
-    first wanted.
+    a node may match.
     """
 
     def __init__(self, rules: Iterable[Rule], opsets: Mapping[str, int]) -> None:
         self._rules = [rule for rule in by_size(rules) if _is_readable(rule, opsets)]
-        self._filed: dict[str, list[tuple[int, int, frozenset[str] | None]]] = {}
+        self._filed: dict[str, list[tuple[int, GlancingMatcher, frozenset[str] | None]]] = {}
         for rank, rule in enumerate(self._rules):
             for opening, ((root, *_), *_) in enumerate(openings(rule.patterns)):
                 if governs(rule, root, opsets):
-                    self._filed.setdefault(root.op, []).append((rank, opening, feeders(root)))
+                    self._filed.setdefault(root.op, []).append((rank, GlancingMatcher(rule, opening, root), feeders(root)))
         self._table: dict[str, tuple[frozenset[str], dict[tuple[str, ...], Candidates]]] = {
             op: (frozenset(feeder for _, _, ops in filed for feeder in ops or ()), {}) for op, filed in self._filed.items()
         }
@@ -69,8 +70,8 @@ class RuleIndex:
 
     def _find(self, op: str, fed: tuple[str, ...]) -> Candidates:
         found = tuple(
-            (self._rules[rank], compile_rule(self._rules[rank], opening=opening))
-            for rank, opening, ops in self._filed[op]
+            (self._rules[rank], matcher)
+            for rank, matcher, ops in self._filed[op]
             if ops is None or not ops.isdisjoint(fed)
         )
         self._table[op][1][fed] = found

@@ -58,10 +58,15 @@ def no_neutral_form(node: Node) -> str:
     return f"{node_name(node)}, at opset {node.opset}, says what the newest spelling of {node.op} cannot say"
 
 
-def other_inputs(low: int, high: int | None, inputs: str) -> Why:
+def other_inputs(low: int, high: int | None, call: Call) -> Why:
     """The number of inputs is not what the pattern lists."""
-    wanted = f"{low}" if low == high else f"at least {low}" if high is None else f"{low} to {high}"
-    return lambda node, held: f"{node_name(node)} has {_plural(_filled(held), 'input')}, the pattern wants {wanted} ({inputs})"
+
+    def words(node: Node, held: Sequence[Value | None]) -> str:
+        wanted = f"{low}" if low == high else f"at least {low}" if high is None else f"{low} to {high}"
+        listed = ", ".join(map(str, call.inputs)) or "none"
+        return f"{node_name(node)} has {_plural(_filled(held), 'input')}, the pattern wants {wanted} ({listed})"
+
+    return words
 
 
 def _filled(inputs: Sequence[Value | None]) -> int:

@@ -151,6 +151,8 @@ def occurrences(roots: Sequence[Root]) -> Counter[object]:
 def staying(roots: Sequence[Root]) -> set[object]:
     """The keys of the calls that stay in the graph: `.kept()` ones, and what feeds them."""
     kept = {call.key for root in roots for call in calls(root) if call.is_kept}
+    if not kept:
+        return kept
     return {inner.key for root in roots for call in calls(root) if call.key in kept for inner in calls(call)}
 
 
