@@ -24,7 +24,7 @@ class NotPlain(Exception):
 def run_plain(node: Node, arrays: Arrays) -> list[Any] | None:
     """What a node gives for these arrays, the same bits as onnx's kernel; None for an operator, a call or elements that it is left to.
 
-    Of the element types that numpy computes in as ONNX does: bool, integers, float32, float64; float16 is only moved.
+    Of the element types that numpy computes in as ONNX does: bool, integers, float32, float64; float16 is only moved and converted.
     """
     kernel = _KERNELS.get(node.op)
     if kernel is None:
@@ -147,9 +147,32 @@ def _tile(node: Node, operands: list[Any]) -> list[Any]:
 
 def _cast(node: Node, operands: list[Any]) -> list[Any]:
     to = DType(_attribute(node, "to")).numpy
-    if to not in PLAIN:
+    if to not in PLAIN and to != np.float16:
         raise NotPlain
     return [operands[0].astype(to)]
+
+
+def _pow(node: Node, operands: list[Any]) -> list[Any]:
+    x, exponent = operands[:2]
+    return [np.asarray(np.power(x, exponent).astype(x.dtype))]
+
+
+def _where(node: Node, operands: list[Any]) -> list[Any]:
+    condition, x, y = operands[:3]
+    if x.dtype != y.dtype:
+        raise NotPlain
+    return [np.where(condition, x, y)]
+
+
+def _reduced(function: Callable[..., Any]) -> Kernel:
+    def kernel(node: Node, operands: list[Any]) -> list[Any]:
+        x, axes, keeps = operands[0], operands[1], _attribute(node, "keepdims")
+        none = axes is None or not axes.size
+        if not x.size or keeps not in (0, 1) or (none and (axes is not None or _attribute(node, "noop_with_empty_axes"))):
+            raise NotPlain
+        return [np.asarray(function(x, None if axes is None else _axes(axes), bool(keeps)))]
+
+    return kernel
 
 
 def _of_one_type(function: Callable[..., Any]) -> Kernel:
@@ -175,23 +198,45 @@ def _float_only(function: Callable[..., Any]) -> Kernel:
     return kernel
 
 
-MOVING: Final = frozenset({"Concat", "Expand", "Gather", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"})
+def _length(x: Any, axes: tuple[int, ...] | None, keeps: bool) -> Any:
+    return np.sqrt(np.sum(np.square(x), axis=axes, keepdims=keeps)).astype(x.dtype)
+
+
+def _largest(x: Any, axes: tuple[int, ...] | None, keeps: bool) -> Any:
+    return np.max(x, axis=axes, keepdims=keeps)
+
+
+def _mean(x: Any, axes: tuple[int, ...] | None, keeps: bool) -> Any:
+    return np.mean(x, axis=axes, keepdims=keeps, dtype=x.dtype)
+
+
+MOVING: Final = frozenset({"Cast", "Concat", "Expand", "Gather", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"})
 _KERNELS: Final[dict[str, Kernel]] = {
     "Add": _of_one_type(np.add),
     "Cast": _cast,
+    "Ceil": _float_only(np.ceil),
     "Concat": _concat,
     "ConstantOfShape": _constant_of_shape,
     "Div": _float_only(np.divide),
     "Equal": _of_one_type(np.equal),
+    "Exp": _float_only(np.exp),
     "Expand": _expand,
+    "Floor": _float_only(np.floor),
     "Gather": _gather,
     "Greater": _of_one_type(np.greater),
+    "GreaterOrEqual": _of_one_type(np.greater_equal),
     "Less": _of_one_type(np.less),
+    "LessOrEqual": _of_one_type(np.less_equal),
     "Max": _folded(np.maximum),
     "Min": _folded(np.minimum),
     "Mul": _of_one_type(np.multiply),
     "Neg": _float_only(np.negative),
+    "Pow": _pow,
     "Range": _range,
+    "Reciprocal": _float_only(np.reciprocal),
+    "ReduceL2": _reduced(_length),
+    "ReduceMax": _reduced(_largest),
+    "ReduceMean": _reduced(_mean),
     "Reshape": _reshape,
     "Slice": _slice,
     "Split": _split,
@@ -201,4 +246,5 @@ _KERNELS: Final[dict[str, Kernel]] = {
     "Tile": _tile,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
+    "Where": _where,
 }

@@ -13,7 +13,7 @@ from graphopt.infer.contents import contents_by, contents_rule
 from graphopt.infer.contents_arithmetic import ContentsRule
 from graphopt.infer.elements import Elements, agreed, elements, refined_elements
 from graphopt.infer.node import fitting, inference_of
-from graphopt.infer.positive import CAN_FAIL, needed, note_copies, positive_symbols
+from graphopt.infer.positive import CAN_FAIL, asking, needed, note_copies, positive_symbols
 from graphopt.infer.refine import refined
 from graphopt.infer.shapes import contradicts, join, without_symbols
 from graphopt.ir.collector import collector_resting
@@ -54,12 +54,14 @@ def _infer(model: Model, walk: _Walk) -> None:
     for value in model.graph.inputs:
         if isinstance(value.type, TensorType):
             value.type = named(value.type, value.name) if value.type.dtype else None
-    known = len(model.positive)
     model.doubted.clear()
-    walk.graph(model.graph)
-    walk.finish()
-    if len(model.positive) > known and not model.doubted.isdisjoint(model.positive):  # learned only after it was asked for
-        _infer(model, _Walk(None, again=True))
+    asked: set[Node] | None = None
+    while asked is None or asked:
+        known = set(model.positive)
+        walk.graph(model.graph)
+        walk.finish()
+        asked = asking(model, model.positive - known)  # what was learned only after it was asked for
+        walk = _Walk(None, again=True, only=asked)
 
 
 @contextmanager
@@ -103,12 +105,15 @@ class _Walk:
     """One run over a model. `calls` keeps what each kind of call of a function gave, `inside` what all calls agree on.
 
     `declared` holds what the model said of the values of bodies that are looked at more than once, `held` what these were known to hold;
-    `again`, what was inferred before.
+    `again`, what was inferred before. With `only`, the nodes of the main graph that are looked at are these, those that hold graphs, and
+    those that read what has `changed` by it.
     """
 
-    def __init__(self, observer: Listener | None, *, again: bool = False) -> None:
+    def __init__(self, observer: Listener | None, *, again: bool = False, only: set[Node] | None = None) -> None:
         self.observer = observer
         self.again = again
+        self.only = only
+        self.changed: set[Value | None] = set()
         self.calls: dict[tuple[object, ...], tuple[Types, Contents]] = {}
         self.inside: dict[Function, dict[Value, tuple[Type | None, Elements | None]]] = {}
         self.active: list[Function] = []
@@ -123,39 +128,50 @@ class _Walk:
         for value in graph.initializers.values():
             if value.tensor is not None and not value.overridable:
                 value.type = TensorType(value.tensor.dtype, value.tensor.shape)
-        opsets, functions = graph.opsets, graph.model.functions
-        is_main = graph is graph.model.graph
+        functions, is_main = graph.model.functions, graph is graph.model.graph
+        only = self.only if is_main and not functions else None
         rules: dict[str, tuple[InferenceRule, ContentsRule | None]] = {}
         for node in graph:
-            if node.attributes and node.subgraphs:
-                self._bodies(node)
-            if functions and (function := facts.function_of(node)) is not None:
-                types, contents = self._call(node, function)
-                rule = None
-            else:
-                known = rules.get(node.op)
-                if known is None:
-                    opset = opsets.get(node.domain)
-                    known = rules[node.op] = inference_of(node, opset), contents_rule(node, opset)
-                infer, rule = known
-                types, contents = infer(node), None
-            if types and types[0] is None:
-                self.unknown[node] = None
-            for value, type in zip(node.outputs, types, strict=True):
-                if self.again:
-                    type = refined(self.declared.get(value, value.type), type)
-                if is_main and isinstance(type, TensorType) and type.shape is not None and None in type.shape:
-                    type = named(type, value.name)
-                if value.type is None and type is not None:
-                    value.type = type
-                elif value.type is not type:
-                    self._settle(value, type)
-            if rule is not None:
-                contents = contents_by(rule, node)  # which asks for the types of the outputs
-            if contents is not None:
-                self._hold(node, contents)
-            if is_main and node.op in CAN_FAIL:
-                self._succeed(node)
+            if only is None:
+                self._node(node, graph, rules, is_main=is_main)
+            elif node in only or node.subgraphs or not self.changed.isdisjoint(node.inputs):
+                before = [(value.type, value.contents) for value in node.outputs]
+                self._node(node, graph, rules, is_main=is_main)
+                after = zip(node.outputs, before, strict=True)
+                self.changed.update(value for value, known in after if known != (value.type, value.contents))
+
+    def _node(self, node: Node, graph: Graph, rules: dict[str, tuple[InferenceRule, ContentsRule | None]], *, is_main: bool) -> None:
+        """One node, whose inputs have their types; `rules` are those of the operators that stood in the graph before."""
+        if node.attributes and node.subgraphs:
+            self._bodies(node)
+        contents: Contents | None = None
+        if graph.model.functions and (function := facts.function_of(node)) is not None:
+            types, contents = self._call(node, function)
+            rule = None
+        else:
+            known = rules.get(node.op)
+            if known is None:
+                opset = graph.opsets.get(node.domain)
+                known = rules[node.op] = inference_of(node, opset), contents_rule(node, opset)
+            infer, rule = known
+            types = infer(node)
+        if types and types[0] is None:
+            self.unknown[node] = None
+        for value, type in zip(node.outputs, types, strict=True):
+            if self.again:
+                type = refined(self.declared.get(value, value.type), type)
+            if is_main and isinstance(type, TensorType) and type.shape is not None and None in type.shape:
+                type = named(type, value.name)
+            if value.type is None and type is not None:
+                value.type = type
+            elif value.type is not type:
+                self._settle(value, type)
+        if rule is not None:
+            contents = contents_by(rule, node)  # which asks for the types of the outputs
+        if contents is not None:
+            self._hold(node, contents)
+        if is_main and node.op in CAN_FAIL:
+            self._succeed(node)
 
     def _succeed(self, node: Node) -> None:
         """Learn what must be so for a node of the main graph to come to a result, as it does if the outputs depend on it."""

@@ -10,12 +10,13 @@ from graphopt.infer.elements import constant_ints, elements
 from graphopt.infer.shapes import bounds
 from graphopt.ir.dim import Dim, Size
 from graphopt.ir.graph import Graph, Node
+from graphopt.ir.model import Model
 
 
 def is_positive(size: Size, node: Node) -> bool:
     """Whether a size is at least 1 in every run of the node's model that comes to a result.
 
-    Where it hangs on symbols of which that is not known, the model remembers them as doubted.
+    Where it hangs on symbols of which that is not known, the model remembers that the node doubted them.
     """
     least, _ = bounds(size)
     if least is not None and least > 0:
@@ -26,7 +27,7 @@ def is_positive(size: Size, node: Node) -> bool:
     for product, _ in size.terms:
         if all(isinstance(factor, str) and factor in model.positive for factor in product):
             return True
-    model.doubted.update(name for name in size.symbols if name not in model.positive)
+    model.doubted.setdefault(node, set()).update(name for name in size.symbols if name not in model.positive)
     return False
 
 
@@ -114,6 +115,17 @@ def needed(graph: Graph) -> set[Node]:
         if any(_within(reader, graph) in found for reader in readers):
             found.add(node)
     return found
+
+
+def asking(model: Model, learned: set[str]) -> set[Node]:
+    """The nodes of the main graph that doubted symbols of which more was learned, or hold nodes that did; their doubts are forgotten.
+
+    The end of the graph stands for nodes of functions.
+    """
+    asked = [node for node, names in model.doubted.items() if not names.isdisjoint(learned)]
+    for node in asked:
+        del model.doubted[node]
+    return {_within(node, model.graph) or model.graph.exit for node in asked}
 
 
 def _within(node: Node, graph: Graph) -> Node | None:

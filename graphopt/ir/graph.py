@@ -184,9 +184,11 @@ class Node:
     @property
     def subgraphs(self) -> tuple[Graph, ...]:
         """The graphs that the node's attributes hold (the branches of If, the bodies of Loop and Scan)."""
-        if not self.attributes:
-            return ()
-        return tuple(graph for attribute in self.attributes.values() for graph in attribute.graphs())
+        found: tuple[Graph, ...] = ()
+        for attribute in self.attributes.values():
+            if attribute.kind is GRAPH or attribute.kind is GRAPHS:
+                found += attribute.graphs()
+        return found
 
     @property
     def opset(self) -> int | None:

@@ -43,8 +43,8 @@ class Model:
     is training_info, whose algorithms refer to the main graph's values by name. `annotating` are the names that quantization annotations
     give as scales and zero points: such initializers stay, though no node reads them. `frozen` are the named sizes that a caller made
     numbers: what the file declares by such a name is that number now. `positive` are the symbols of sizes that are at least 1 in every run
-    that comes to a result, `doubted` those of which inference would have liked to know it; `copies` are symbols of sizes that are the given
-    one, unless that is 0.
+    that comes to a result, `doubted` holds nodes with those of which their inference would have liked to know it; `copies` are symbols of
+    sizes that are the given one, unless that is 0.
     """
 
     __slots__ = (
@@ -59,7 +59,7 @@ class Model:
         self.annotating: set[str] = set()
         self.frozen: dict[str, int] = {}
         self.positive: set[str] = set()
-        self.doubted: set[str] = set()
+        self.doubted: dict[Node, set[str]] = {}
         self.copies: dict[str, Dim] = {}
         self._fresh: dict[str, int] = {}
         self.functions: dict[tuple[str, str, str], Function] = {}

@@ -7,7 +7,7 @@ import onnx.parser
 import pytest
 
 from graphopt import io
-from graphopt.infer import infer_model
+from graphopt.infer import elements, infer_model
 from graphopt.ir import Dim, DType, Model, TensorType
 from tests.passes.all_sizes import all_feeds, ran, session
 from tests.passes.models import needs_onnxruntime
@@ -122,11 +122,16 @@ def test_claimed_of_what_a_branch_reads() -> None:
 def test_a_fact_found_late_is_used_from_the_beginning() -> None:
     """Only the last node says that N is not 0; that [N, S] is the shape of the first Reshape's result hangs on it."""
     begin = N_OF_X + "s = Shape<start = 1>(z) t = Concat<axis = 0>(n, s) r = Reshape(w, t) "
-    nodes = begin + "f = Gather(z, first) a = ReduceSum<keepdims = 0>(f) y = Add(r, a)"
+    nodes = begin + "f = Gather(z, first) a = ReduceSum<keepdims = 0>(f) k = Shape(r) p = Relu(r) y = Add(p, a)"
     model = io.load(message_of("float[N,M] x, float[S,N] w, float[N,S] z", nodes))
     infer_model(model)
     assert "N" in model.positive
-    assert not model.doubted & model.positive
+    assert not any(names & model.positive for names in model.doubted.values())
+    made = {value.name: value for node in model.graph for value in node.outputs}
+    assert str(made["p"].type) == "float32[N, S]" and elements(made["k"]) == made["p"].shape  # what follows from it knows as well
+    known = {name: (value.type, value.contents) for name, value in made.items()}
+    infer_model(model, again=True)
+    assert known == {name: (value.type, value.contents) for name, value in made.items()}
 
 
 def test_a_second_inference_ends_and_finds_the_same() -> None:
