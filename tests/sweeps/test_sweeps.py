@@ -89,6 +89,15 @@ def test_nothing_is_said_of_integers_that_are_made_of_nan() -> None:
         assert (Truth(before).wrong(after) == "") is agrees
 
 
+@needs_onnxruntime
+def test_nothing_is_said_of_a_zero_by_which_is_divided() -> None:
+    """Rounding leaves its sign free: which infinity comes out is nobody's fault. Of other divisors something is said."""
+    before, after = (model(f"g (float[N] x) => (float[N] y) {{ z = Mul(x, x)  s = {op}(z, z)  y = Div(x, s) }}") for op in ("Sub", "Add"))
+    assert Truth(before).divides_by_zero and not Truth(before).wrong(after) and Truth(before, exact=True).wrong(after)
+    other = model("g (float[N] x) => (float[N] y) { z = Exp(x)  s = Add(z, z)  y = Div(x, s) }")
+    assert not Truth(other, special=False).divides_by_zero and Truth(other, special=False).wrong(before)
+
+
 def test_what_is_not_needed_goes() -> None:
     assert fewest(list(range(100)), lambda some: {3, 77} <= set(some)) == [3, 77]
 

@@ -17,6 +17,7 @@ from graphopt.verify.runners import CannotRun, Reference
 from graphopt.verify.selfcheck.running import all_nodes, engines_for
 from graphopt.verify.source import Subject
 
+DIVISORS = {"Div": slice(1, 2), "Pow": slice(0, 1), "Reciprocal": slice(0, 1)}  # the input of which a zero gives an infinity
 SUMS = frozenset({"CumSum", "ReduceL1", "ReduceMean", "ReduceProd", "ReduceSum", "ReduceSumSquare"})
 
 
@@ -54,14 +55,25 @@ class Truth:
     @property
     def meets_nan(self) -> bool:
         """Whether the model makes NaN of a feed somewhere inside: a square root of what is below zero, say."""
-        inside = Subject("the model with all that it computes", message=_with_all_outputs(self.proto))
+        return any(_has(np.isnan, value) for values in self.inside for value in values.values())
+
+    @property
+    def divides_by_zero(self) -> bool:
+        """Whether the model divides by a zero somewhere."""
+        divisors = {name for node in self.proto.graph.node for name in node.input[DIVISORS.get(node.op_type, slice(0))]}
+        return any(_has(np.logical_not, values.get(name)) for values in self.inside for name in divisors)
+
+    @cached_property
+    def inside(self) -> list[Mapping[str, object]]:
+        """All that the model is fed and makes, for each feed, as far as that can be told."""
+        exposed = Subject("the model with all that it computes", message=_with_all_outputs(self.proto))
+        found: list[Mapping[str, object]] = []
         for original in self.originals.values():
             with suppress(CannotRun):
-                session = original.runner.open(inside) if original.runner is not None else None
-                given = [session.run(case.feed.values).values() for case in original.cases] if session is not None else []
-                if any(_has_nan(value) for values in given for value in values):
-                    return True
-        return False
+                session = original.runner.open(exposed) if original.runner is not None else None
+                stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in self.proto.graph.initializer}
+                found += [] if session is None else [stored | case.feed.values | session.run(case.feed.values) for case in original.cases]
+        return found
 
     def wrong(self, after: ModelProto) -> str:
         """What is wrong with a result; nothing when it is right, or when one runtime sees a difference and another one none."""
@@ -74,7 +86,9 @@ class Truth:
             return ""
         if self.special and any(_bends_nan(model) or (not self.exact and _shows_zeros(model)) for model in (self.proto, after)):
             return replace(self, special=False).wrong(after)
-        return "" if any(_bends_nan(model) for model in (self.proto, after)) and self.meets_nan else str(found)
+        if any(map(_bends_nan, (self.proto, after))) and self.meets_nan:
+            return ""
+        return "" if not self.exact and self.divides_by_zero else str(found)  # rounding leaves the sign of that zero free
 
     def invalid(self, after: ModelProto) -> str:
         """Why a result is no valid model, where the original is one; empty when it is."""
@@ -102,8 +116,8 @@ def _with_all_outputs(model: ModelProto) -> ModelProto:
     return exposed
 
 
-def _has_nan(value: object) -> bool:
-    return isinstance(value, np.ndarray) and value.dtype.kind == "f" and bool(np.isnan(value).any())
+def _has(test: np.ufunc, value: object) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f" and bool(test(value).any())
 
 
 def _is_as_declared(original: Original) -> bool:
@@ -140,7 +154,7 @@ def _holds(model: ModelProto, kind: int) -> bool:
 
 def _shows_zeros(model: ModelProto) -> bool:
     """Whether a model makes of the sign of a zero, which rounding leaves free, the sign of an infinity."""
-    return any(node.op_type in ("Div", "Pow", "Reciprocal") for node in all_nodes(model))
+    return any(node.op_type in DIVISORS for node in all_nodes(model))
 
 
 def _bends_nan(model: ModelProto) -> bool:

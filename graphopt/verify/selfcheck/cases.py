@@ -82,11 +82,13 @@ def loosened(case: Case, how: str) -> Case:
 
 
 def with_constant_nodes(case: Case) -> Case:
-    """Initializers as Constant nodes."""
+    """Initializers as Constant nodes, but for those that a caller may override."""
     model = copy(case.model)
-    made = [constant_node(stored) for stored in model.graph.initializer]
-    nodes = [*made, *model.graph.node]
+    fed = {port.name for port in model.graph.input}
+    stored = list(model.graph.initializer)
+    nodes = [*(constant_node(tensor) for tensor in stored if tensor.name not in fed), *model.graph.node]
     del model.graph.initializer[:], model.graph.node[:]
+    model.graph.initializer.extend(tensor for tensor in stored if tensor.name in fed)
     model.graph.node.extend(nodes)
     return replace(case, model=model)
 
