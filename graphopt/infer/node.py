@@ -8,7 +8,7 @@ from graphopt.infer import control, cutting, elementwise, making, matrices, move
 from graphopt.infer.call import InferenceRule, NotKnown, TooHard, Types
 from graphopt.infer.shape_functions import function_for
 from graphopt.infer.standing import standing_in
-from graphopt.ir.attribute import Attribute
+from graphopt.ir.attribute import Attribute, AttributeKind
 from graphopt.ir.graph import DEFAULT_DOMAINS, Graph, Node, Value
 from graphopt.ir.tensor import Tensor
 from graphopt.schema import facts
@@ -147,7 +147,7 @@ def _attribute_key(attribute: Attribute) -> object:
     held = attribute.value
     if isinstance(held, Tensor):
         return attribute.kind, held.digest()
-    if attribute.graphs() or (isinstance(held, tuple) and any(isinstance(item, Tensor) for item in held)):
+    if attribute.graphs() or attribute.kind is AttributeKind.tensors:
         raise NotKnown
     return attribute.kind, held
 

@@ -7,7 +7,7 @@ import onnx
 from graphopt.infer.call import NotKnown
 from graphopt.io.attributes import write_kind, write_plain
 from graphopt.io.types import type_from_proto, type_to_proto
-from graphopt.ir.attribute import Attribute, Opaque
+from graphopt.ir.attribute import Attribute, AttributeKind, Opaque
 from graphopt.ir.dim import Dim, Size
 from graphopt.ir.graph import Node
 from graphopt.ir.tensor import Strings, Tensor
@@ -42,7 +42,7 @@ def _attribute(name: str, attribute: Attribute) -> onnx.AttributeProto:
     write_kind(message, attribute.kind)
     if isinstance(value, Tensor):
         message.t.CopyFrom(to_tensor_proto(value))
-    elif isinstance(value, tuple):
+    elif isinstance(value, tuple) and attribute.kind is AttributeKind.tensors:
         message.tensors.extend(to_tensor_proto(item) for item in value if isinstance(item, Tensor))
     write_plain(message, attribute)
     return message

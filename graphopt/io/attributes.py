@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import onnx
 
@@ -23,16 +23,9 @@ def write_kind(message: onnx.AttributeProto, kind: AttributeKind) -> None:
 def write_plain(message: onnx.AttributeProto, attribute: Attribute) -> None:
     """Fill in numbers, texts and types, one or a list of them. Tensors, graphs and what is opaque are left out."""
     value = attribute.value
-    for item in value if isinstance(value, tuple) else ():
-        if isinstance(item, (str, bytes)):
-            message.strings.append(encoded(item))
-        elif isinstance(item, Type):
-            message.type_protos.append(type_to_proto(item))
-        elif attribute.kind is AttributeKind.floats and isinstance(item, (int, float)):
-            message.floats.append(item)
-        elif isinstance(item, int):
-            message.ints.append(item)
-    if attribute.kind is AttributeKind.float and isinstance(value, (int, float)):
+    if isinstance(value, tuple):
+        _write_list(message, attribute.kind, value)
+    elif attribute.kind is AttributeKind.float and isinstance(value, (int, float)):
         message.f = value
     elif isinstance(value, int):
         message.i = value
@@ -40,6 +33,18 @@ def write_plain(message: onnx.AttributeProto, attribute: Attribute) -> None:
         message.s = encoded(value)
     elif isinstance(value, Type):
         message.tp.CopyFrom(type_to_proto(value))
+
+
+def _write_list(message: onnx.AttributeProto, kind: AttributeKind, items: tuple[Any, ...]) -> None:  # Any: what the kind says
+    """Classifiers hold trees of 100,000 numbers: what is in a list is not looked at one by one."""
+    if kind is AttributeKind.floats:
+        message.floats.extend(items)
+    elif kind is AttributeKind.ints:
+        message.ints.extend(items)
+    elif kind is AttributeKind.strings:
+        message.strings.extend(map(encoded, items))
+    elif kind is AttributeKind.types:
+        message.type_protos.extend(map(type_to_proto, items))
 
 
 def encoded(text: str | bytes) -> bytes:
