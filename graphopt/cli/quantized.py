@@ -32,7 +32,7 @@ def tell_remaining(model: Model, target: Target, limit: int, *, as_json: bool) -
         told = {f"refuse {nodes(kinds['refused'])}": kinds["refused"], f"compute {nodes(kinds['wrong'])} wrong": kinds["wrong"]}
         does = " and ".join(what for what, count in told.items() if count)
         click.echo(f"{target.name} will {does}: see graphopt lint --target {target.name}")
-    there = sum(is_quantize(node) or is_dequantize(node) for graph in model.graphs() for node in graph)
+    there = sum(is_quantize(node) or is_dequantize(node) for node in model.nodes())
     borders = [one for one in found.remaining if one.is_boundary]
     inner = [one for one in found.remaining if not one.is_boundary]
     if not there:

@@ -23,9 +23,8 @@ class NodeIndex:
         self._calls: dict[str, dict[Node, None]] = {}
         self._touched: dict[Node, int] = {}  # the one touched last stands last
         self._clock = 0
-        for graph in model.graphs():
-            for node in graph:
-                self._calls.setdefault(node.op, {})[node] = None
+        for node in model.nodes():
+            self._calls.setdefault(node.op, {})[node] = None
 
     def add(self, node: Node) -> None:
         """A node, with all that its subgraphs hold, is now in the model."""

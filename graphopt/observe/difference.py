@@ -125,11 +125,10 @@ class _Why:
     def __init__(self, after: Model, origins: Origins | None) -> None:
         self._origins = origins
         self._homes: dict[str, str] = {}
-        for graph in after.graphs():
-            for node in graph:
-                for name in self.of(node).names:
-                    self._homes.setdefault(name, label(node))
-        self._nodes = {label(node): node for graph in after.graphs() for node in graph}
+        for node in after.nodes():
+            for name in self.of(node).names:
+                self._homes.setdefault(name, label(node))
+        self._nodes = {label(node): node for node in after.nodes()}
 
     def of(self, node: Node) -> Origin:
         """Where a node of the second model comes from."""

@@ -77,9 +77,7 @@ def remaining(model: Model) -> list[Remaining]:
     Types must have been inferred. In the order of the nodes; linear in them.
     """
     survey = _Survey(model)
-    graphs = (model.graph, *(function.graph for function in model.functions.values()))
-    nodes = (node for graph in graphs for inner in graph.walk() for node in inner)
-    return [survey.explain(node) for node in nodes if node.op in ASKED and not facts.is_function_call(node)]
+    return [survey.explain(node) for node in model.nodes() if node.op in ASKED and not facts.is_function_call(node)]
 
 
 @final

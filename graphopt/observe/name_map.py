@@ -32,22 +32,20 @@ def as_json(origins: Origins) -> dict[str, Any]:  # Any: JSON
 def completed(origins: Origins, result: Model) -> Origins:
     """The same, with the nodes of the result that are as they were."""
     found = Origins(removed=origins.removed, values=origins.values)
-    for graph in result.graphs():
-        for node in graph:
-            name = label(node)
-            found.add(node, origins.nodes.get(name) or Origin((name,)))
+    for node in result.nodes():
+        name = label(node)
+        found.add(node, origins.nodes.get(name) or Origin((name,)))
     return found
 
 
 def between(before: Model, after: Model) -> Origins:
     """What became of the nodes of one model in another: as the other says itself (`Provenance.store`), then as the two can be matched."""
     matching = Matching(before, after)
-    first = {label(node): None for graph in before.graphs() for node in graph}
+    first = {label(node): None for node in before.nodes()}
     homes = _homes(before)
     found = Origins()
-    for graph in after.graphs():
-        for node in graph:
-            found.add(node, _origin(node, matching, homes))
+    for node in after.nodes():
+        found.add(node, _origin(node, matching, homes))
     present = {name for origin in found.nodes.values() for name in origin.names}
     found.removed = {name: "" for name in first if name not in present}
     names = {value.name for graph in after.graphs() for value in values_of(graph)}
@@ -61,7 +59,7 @@ def between(before: Model, after: Model) -> Origins:
 
 def _homes(before: Model) -> dict[str, str]:
     """What stood for a node when the first of two models was already the result of another run."""
-    told = [(node, origin) for graph in before.graphs() for node in graph if (origin := origin_in_file(node)) is not None]
+    told = [(node, origin) for node in before.nodes() if (origin := origin_in_file(node)) is not None]
     return {name: label(node) for node, origin in told for name in origin.names}
 
 

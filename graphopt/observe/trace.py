@@ -82,7 +82,7 @@ def _replaced(made: Node) -> tuple[str, ...]:
 
 def node_names(model: Model) -> tuple[str, ...]:
     """What the nodes of a model are called, in their order; the start of `name_map`."""
-    return tuple(label(node) for graph in model.graphs() for node in graph)
+    return tuple(label(node) for node in model.nodes())
 
 
 def name_map(before: tuple[str, ...], model: Model) -> dict[str, list[str]]:
@@ -92,9 +92,8 @@ def name_map(before: tuple[str, ...], model: Model) -> dict[str, list[str]]:
     """
     found: dict[str, list[str]] = {}
     present: set[str] = set()
-    for graph in model.graphs():
-        for node in graph:
-            present.add(label(node))
-            for old in node.replaces:
-                found.setdefault(old, []).append(label(node))
+    for node in model.nodes():
+        present.add(label(node))
+        for old in node.replaces:
+            found.setdefault(old, []).append(label(node))
     return {name: found.get(name, []) for name in dict.fromkeys(before) if name in found or name not in present}

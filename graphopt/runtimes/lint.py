@@ -50,7 +50,7 @@ def findings(model: Model, wants: Wants, found: Outlook | None = None) -> list[F
 
     `found`: the outlook, if the caller has it already.
     """
-    graphs = [inner for graph in (model.graph, *(function.graph for function in model.functions.values())) for inner in graph.walk()]
+    graphs = list(model.graphs())
     found = found if found is not None else outlook(model, wants)
     refused = [*found.breaks.items(), *(each for graph in graphs for each in _refusals(graph, wants))]
     floats = [*(each for graph in graphs for each in _outside(graph, wants)), *_left(found)]
@@ -58,14 +58,13 @@ def findings(model: Model, wants: Wants, found: Outlook | None = None) -> list[F
     for kind, reasons in zip(KINDS, (refused, found.wrong.items(), floats), strict=True):
         for node, why in reasons:
             first.setdefault(node, Finding(node, kind, why.text, why.helps))
-    order = {node: place for place, node in enumerate(node for graph in graphs for node in graph)}
+    order = {node: place for place, node in enumerate(model.nodes())}
     return sorted(first.values(), key=lambda one: (KINDS.index(one.kind), order[one.node]))
 
 
 def is_quantized(model: Model) -> bool:
     """Whether any node of a model quantizes, dequantizes or computes with quantized numbers."""
-    graphs = (inner for graph in (model.graph, *(function.graph for function in model.functions.values())) for inner in graph.walk())
-    return any(is_quantize(node) or is_dequantize(node) or computes_on_integers(node) for graph in graphs for node in graph)
+    return any(is_quantize(node) or is_dequantize(node) or computes_on_integers(node) for node in model.nodes())
 
 
 def nameless(reason: str) -> str:

@@ -55,9 +55,8 @@ class Outlook:
 def outlook(model: Model, wants: Wants) -> Outlook:
     """Imitate a runtime on a model, subgraphs and all. Types must have been inferred; nothing is changed. Linear in nodes."""
     found = Outlook()
-    for graph in (model.graph, *(function.graph for function in model.functions.values())):
-        for inner in graph.walk():
-            _Fusion(inner, wants).into(found)
+    for graph in model.graphs():
+        _Fusion(graph, wants).into(found)
     return found
 
 

@@ -141,6 +141,6 @@ def test_states_that_no_round_changes(rounds: int) -> None:
     before, after, model = before_and_after(message, feeds, CaptureLoopInvariants(), by_onnxruntime=True)
     assert [array.tobytes() for array in before] == [array.tobytes() for array in after]
     read = [
-        value.name for graph in model.graphs() for node in graph if node.op in ("Mul", "Add") for value in node.inputs if value is not None
+        value.name for node in model.nodes() if node.op in ("Mul", "Add") for value in node.inputs if value is not None
     ]
     assert read == ["h", "w", "t", "w"]

@@ -187,5 +187,5 @@ def test_rewires_in_a_subgraph_and_in_a_function(step: str) -> None:
         y = If (c) <then_branch = yes () => (float[2,3] r) {{ {body} }}, else_branch = no () => (float[2,3] n) {{ n = Abs(z) }}>
     }}
     <domain: "own", opset_import: ["" : 20]> f (x) => (r) {{ {body} }}""", step)  # fmt: skip
-    found = [value.name for graph in model.graphs() for node in graph if node.op == operator for value in node.inputs if value is not None]
+    found = [value.name for node in model.nodes() if node.op == operator for value in node.inputs if value is not None]
     assert found.count(read) == 2

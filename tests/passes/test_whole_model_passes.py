@@ -176,7 +176,7 @@ def test_names_of_nodes_are_written() -> None:
     run(model, FixNames())
     verify(model)
     message = io.to_proto(model)
-    names = [node.name for graph in model.graphs() for node in graph]
+    names = [node.name for node in model.nodes()]
     assert all(names) and len(set(names)) == len(names)
     assert [node.name for node in message.graph.node] == ["LeakyRelu_0", "Dropout_0", "If_0"]
 

@@ -53,7 +53,7 @@ def settled() -> tuple[Model, Editor, int]:
 
 def node_of(model: Model, name: str) -> Node:
     """What makes the value of a name."""
-    return next(node for graph in model.graphs() for node in graph for value in node.outputs if value.name == name)
+    return next(node for node in model.nodes() for value in node.outputs if value.name == name)
 
 
 def test_nothing_is_looked_at_when_nothing_changed() -> None:

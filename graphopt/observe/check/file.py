@@ -40,7 +40,7 @@ def of_versions(model: Model) -> Iterator[Finding]:
         text = f"the model has IR version {model.ir_version}, the installed onnx knows {newest_ir_version()} at most"
         yield Finding("warning", "ir-version", f"{text}; install a newer onnx")
         return
-    used = {node.domain for graph in model.graphs() for node in graph}
+    used = {node.domain for node in model.nodes()}
     needed = needed_ir_version({domain: version for domain, version in model.opsets.items() if domain in ONNX and domain in used})
     if needed is not None and model.ir_version < needed:
         text = f"the model says IR version {model.ir_version}, but its opsets came with IR version {needed}; some tools refuse that"

@@ -21,7 +21,7 @@ TARGETED: Final = "--target NAME; `graphopt targets` lists them"
 
 def of_nodes(model: Model) -> Iterator[Finding]:
     """Each kind of trouble once, with all nodes that make it."""
-    nodes = [node for graph in model.graphs() for node in graph]
+    nodes = list(model.nodes())
     yield from _unknown(nodes)
     yield from _training(nodes)
     yield from _random(nodes)

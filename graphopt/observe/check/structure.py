@@ -58,12 +58,12 @@ def _unused(model: Model) -> Iterator[Finding]:
 
 
 def _functions(model: Model) -> Iterator[Finding]:
-    called = {function.key for graph in model.graphs() for node in graph if (function := facts.function_of(node)) is not None}
+    called = {function.key for node in model.nodes() if (function := facts.function_of(node)) is not None}
     idle = tuple(".".join(filter(None, key)) for key in model.functions if key not in called)
     if idle:
         text = f"{counted(len(idle), 'local function is', 'local functions are')} called by nobody ({_listed(idle)})"
         yield Finding("hint", "unused-functions", text, idle)
-    used = {node.domain for graph in model.graphs() for node in graph} | {key[0] for key in model.functions}
+    used = {node.domain for node in model.nodes()} | {key[0] for key in model.functions}
     unused = tuple(domain for domain in model.opsets if domain and domain not in used)
     if unused:
         text = f"the opset of {counted(len(unused), 'domain')} is imported and not used ({_listed(unused)}): some runtimes refuse that"

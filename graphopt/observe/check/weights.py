@@ -29,7 +29,7 @@ def of_storage(model: Model) -> Iterator[Finding]:
         text = f"{stored.inside} bytes of weights lie in the model file itself: protobuf reads no file of 2 GiB"
         yield Finding("error", "too-big", text, helps="--external-data")
     held = [
-        label(node) for graph in model.graphs() for node in graph
+        label(node) for node in model.nodes()
         if node.op == "Constant" and sum(tensor.nbytes for tensor in held_by(node)) > LARGE
     ]  # fmt: skip
     if held:
