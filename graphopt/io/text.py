@@ -66,15 +66,22 @@ def print_text(model: Model) -> str:
 
 
 def text_of(message: onnx.ModelProto) -> str:
-    """A message as text. What it holds as raw bytes of short integers it holds as numbers afterwards."""
-    for tensor in tensors_in(message):
-        stored = AS_INTEGERS.get(tensor.data_type)
-        if stored is not None and tensor.raw_data:  # of these onnx's printer before 1.20 shows no raw bytes
-            numbers: list[int] = np.frombuffer(tensor.raw_data, stored).tolist()
+    """A message as text."""
+    if any(map(_is_unprinted, tensors_in(message))):
+        shown = onnx.ModelProto()
+        shown.CopyFrom(message)
+        for tensor in filter(_is_unprinted, tensors_in(shown)):
+            numbers: list[int] = np.frombuffer(tensor.raw_data, AS_INTEGERS[tensor.data_type]).tolist()
             tensor.int32_data.extend(numbers)
             tensor.ClearField("raw_data")
+        message = shown
     text: str = onnx.printer.to_text(message)
     return text
+
+
+def _is_unprinted(tensor: onnx.TensorProto) -> bool:
+    """Whether onnx's printer before 1.20 shows nothing of the raw bytes of a tensor's short integers."""
+    return tensor.data_type in AS_INTEGERS and bool(tensor.raw_data)
 
 
 def left_out(model: Model) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import onnx.printer
 from onnx import ModelProto
 
+from graphopt.io.text import text_of as printed
 from graphopt.ir import Model
 from graphopt.testing.running import Source, parse, text_of
 from graphopt.verify.comparison import compare
@@ -48,4 +48,4 @@ def _shown(source: Source, when: str) -> list[str]:
     if text_of(source) is None and not isinstance(source, (ModelProto, Model)):
         return []
     proto = parse(source)
-    return [f"{when}:", onnx.printer.to_text(proto)] if len(proto.graph.node) <= SHOWN else []
+    return [f"{when}:", printed(proto)] if len(proto.graph.node) <= SHOWN else []

@@ -10,12 +10,12 @@ from typing import TypeAlias
 
 import onnx.checker
 import onnx.defs
-import onnx.printer
 from onnx import ModelProto
 from onnx.shape_inference import InferenceError
 
 from graphopt import io, suffixes
 from graphopt.errors import InternalError, ModelError
+from graphopt.io.text import text_of as printed
 from graphopt.ir import Model, verify
 from graphopt.observe.observer import Observer
 from graphopt.pipeline.pipeline import Pipeline
@@ -84,4 +84,4 @@ def check(proto: ModelProto) -> None:
     try:
         onnx.checker.check_model(proto, full_check=True)
     except (onnx.checker.ValidationError, InferenceError) as error:
-        raise InternalError(f"what the pipeline made is no valid ONNX: {error}\n{onnx.printer.to_text(proto)}") from error
+        raise InternalError(f"what the pipeline made is no valid ONNX: {error}\n{printed(proto)}") from error

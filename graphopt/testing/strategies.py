@@ -7,12 +7,12 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import onnx.parser
-import onnx.printer
 from onnx import ModelProto
 
 from graphopt import io
 from graphopt.errors import GraphoptError
 from graphopt.infer.model import infer_model
+from graphopt.io.text import text_of
 from graphopt.ir import Editor
 from graphopt.match.rule import Rule
 from graphopt.testing.growing import GROWTHS, CannotGrow, Soil
@@ -91,7 +91,7 @@ def _grown(base: ModelProto, random: Random, steps: int, *, is_whole: bool) -> M
 def _as_text(proto: ModelProto) -> str:
     """The model as text, if it is valid and nothing of it is lost. Raises Invalid."""
     check(proto)
-    text: str = onnx.printer.to_text(proto)
+    text = text_of(proto)
     try:
         back = onnx.parser.parse_model(text)
     except onnx.parser.ParseError as error:

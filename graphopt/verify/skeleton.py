@@ -12,7 +12,6 @@ from typing import Any, Final, final
 import numpy as np
 import onnx
 import onnx.parser
-import onnx.printer
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from graphopt import io, suffixes
@@ -22,7 +21,7 @@ from graphopt.io.files import replace as replace_file
 from graphopt.io.files import unwritable, write_text, written_beside
 from graphopt.io.held import from_held, to_held
 from graphopt.io.tensors import tensors_in
-from graphopt.io.text import parser_words
+from graphopt.io.text import parser_words, text_of
 from graphopt.ir.dtype import DType
 from graphopt.ir.model import Model
 from graphopt.ir.tensor import Array, Storage, Tensor
@@ -116,7 +115,7 @@ class Skeleton:
         """Write a message with all its bytes: complete or not at all, as text if the path asks for it. Raises ModelError."""
         pieces = self._pieces(message)
         if path.suffix in suffixes.TEXT:
-            write_text(path, onnx.printer.to_text(ModelProto.FromString(self._bytes(pieces))).rstrip("\n") + "\n")
+            write_text(path, text_of(ModelProto.FromString(self._bytes(pieces))).rstrip("\n") + "\n")
             return
         if _total(pieces) > LIMIT:
             io.save(self.model(message), path, external_data=True)

@@ -26,7 +26,7 @@ from graphopt.verify.selfcheck.instantiate import INSTALL, CannotInstantiate, Sa
 from graphopt.verify.selfcheck.judging import Verdict, judge
 from graphopt.verify.selfcheck.near_misses import near_misses
 from graphopt.verify.selfcheck.planning import DTYPES, EFFORTS, RUNNABLE, Effort, opsets, plans
-from graphopt.verify.selfcheck.report import RuleReport, Tally, text_of
+from graphopt.verify.selfcheck.report import RuleReport, Tally, shown_model
 from graphopt.verify.selfcheck.shrinking import shrink
 from graphopt.verify.selfcheck.structure import Structure, Symbol, structures
 
@@ -225,7 +225,7 @@ class _Check:
             report.error = f"no valid model could be built from the pattern: {reason}\n{advice}"
         elif not report.variants.fired:
             why = "; ".join(f"{reason} ({count} times)" for reason, count in self.declined.most_common(3))
-            model = f"\nFor example it did not fire here:\n{text_of(self.unfired.model)}" if self.unfired is not None else ""
+            model = f"\nFor example it did not fire here:\n{shown_model(self.unfired.model)}" if self.unfired is not None else ""
             tried = f"it never fired in {report.variants.tried} models built from its own pattern"
             report.error = f"{tried}: {why or 'the pattern matched none'}{model}"
 

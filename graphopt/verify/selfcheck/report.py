@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, printer
+from onnx import ModelProto
 
+from graphopt.io.text import text_of
 from graphopt.ir.tensor import Array
 from graphopt.verify.selfcheck.running import all_nodes
 
@@ -31,7 +32,7 @@ class Counterexample:
     @property
     def text(self) -> str:
         """The model in ONNX's own syntax, weights included; `onnx.parser` reads it."""
-        return text_of(self.model)
+        return shown_model(self.model)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -44,7 +45,7 @@ class Counterexample:
         for words, arrays in (("fed", self.feeds), ("expected", self.expected), ("computed", self.actual)):
             lines += [f"  {words}: {name} = {_shown(array)}" for name, array in arrays.items()]
         if self.after is not None:
-            lines += ["  the rule made of it:", *_indented(text_of(self.after))]
+            lines += ["  the rule made of it:", *_indented(shown_model(self.after))]
         return "\n".join(lines)
 
 
@@ -124,9 +125,9 @@ class RuleReport:
         return "\n".join(lines)
 
 
-def text_of(model: ModelProto) -> str:
+def shown_model(model: ModelProto) -> str:
     """A model in ONNX's own syntax."""
-    return str(printer.to_text(model)).rstrip()
+    return text_of(model).rstrip()
 
 
 def _indented(text: str) -> list[str]:
