@@ -208,10 +208,9 @@ def measured(goal: Goal, reduction: Reduction) -> str:
 
 def nodes_of(message: ModelProto) -> int:
     """How many nodes there are, in all graphs and functions."""
-    from graphopt.verify.messages import all_nodes
+    from graphopt.io.walking import all_nodes
 
-    in_functions = sum(1 for function in message.functions for _ in all_nodes(function))
-    return sum(1 for _ in all_nodes(message.graph)) + in_functions
+    return len(all_nodes(message))
 
 
 def tell(goal: Goal, reduction: Reduction, output: Path) -> None:

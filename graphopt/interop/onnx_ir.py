@@ -22,6 +22,7 @@ import onnx
 from graphopt.errors import ModelError, SpecError
 from graphopt.io.held import from_held, to_held
 from graphopt.io.pending import Holes
+from graphopt.io.walking import all_graphs
 from graphopt.io.wire import BIG
 from graphopt.ir.dtype import DType
 from graphopt.ir.model import Model
@@ -85,7 +86,7 @@ def from_onnx_ir(model: onnx_ir.Model) -> Model:
         message: onnx.ModelProto = library.serde.serialize_model(_model_view(model, holes))
     except Exception as error:  # see above
         raise ModelError(f"the model {model.graph.name!r} cannot be written by onnx-ir: {_reason(error)}") from error
-    for graph in _graphs(message):
+    for graph in all_graphs(message):
         _drop_repeated_types(graph)
     return from_held(message, holes.contents, f"the onnx-ir model {model.graph.name!r}")
 
@@ -121,13 +122,13 @@ def _reason(error: BaseException) -> str:
 
 def _obstacles(message: onnx.ModelProto) -> Iterator[str]:
     """What onnx-ir would leave out or fail on."""
-    for graph in _graphs(message):
+    for graph in all_graphs(message):
         for tensor in graph.sparse_initializer:
             yield f"the sparse initializer {tensor.values.name!r}"
         for info in (*graph.input, *graph.output, *graph.value_info):
             if (kind := _innermost(info.type)) in _UNHELD_TYPES:
                 yield f"the value {info.name!r}, of the kind {kind}"
-    nodes = [node for graph in _graphs(message) for node in graph.node] + [node for each in message.functions for node in each.node]
+    nodes = [node for graph in all_graphs(message) for node in graph.node] + [node for each in message.functions for node in each.node]
     for attribute in (attribute for node in nodes for attribute in node.attribute):
         if attribute.type in _UNHELD_ATTRIBUTES:
             yield f"the attribute {attribute.name!r} of kind {_Attribute.AttributeType.Name(attribute.type)}"
@@ -139,17 +140,6 @@ def _innermost(type: onnx.TypeProto) -> str | None:
     while (kind := type.WhichOneof("value")) in ("sequence_type", "optional_type"):
         type = type.sequence_type.elem_type if kind == "sequence_type" else type.optional_type.elem_type
     return kind
-
-
-def _graphs(message: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
-    """Every graph of a message, those inside functions among them."""
-    yield message.graph
-    left = [*message.graph.node, *(node for function in message.functions for node in function.node)]
-    while left:
-        for attribute in left.pop().attribute:
-            for graph in (*attribute.graphs, *((attribute.g,) if attribute.HasField("g") else ())):
-                yield graph
-                left += graph.node
 
 
 def _drop_repeated_types(graph: onnx.GraphProto) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
 import onnx
 
 from graphopt.errors import ModelError
 from graphopt.io.origin import Body
+from graphopt.io.walking import graphs_of
 
 
 def in_order(body: Body, where: str, is_visible: Callable[[str], bool]) -> list[onnx.NodeProto]:
@@ -83,7 +84,7 @@ def _given(body: Body) -> set[str]:
 def _reads(node: onnx.NodeProto) -> dict[str, str]:
     """Each name that a node reads, itself or from its subgraphs, and who reads it."""
     reads = {name: describe(node) for name in node.input if name}
-    for graph in _subgraphs(node):
+    for graph in graphs_of(node):
         made = _given(graph)
         inner: dict[str, str] = {}
         for each in graph.node:
@@ -96,10 +97,3 @@ def _reads(node: onnx.NodeProto) -> dict[str, str]:
             if name not in made:
                 reads.setdefault(name, reader)
     return reads
-
-
-def _subgraphs(node: onnx.NodeProto) -> Iterable[onnx.GraphProto]:
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield attribute.g
-        yield from attribute.graphs

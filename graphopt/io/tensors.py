@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 
 from graphopt.errors import ModelError
+from graphopt.io.walking import all_graphs, all_nodes
 from graphopt.io.wire import TOKEN
 from graphopt.ir.attribute import Attribute, AttributeKind
 from graphopt.ir.dtype import DType
@@ -218,23 +219,15 @@ def constant_tensor(attribute: Attribute) -> Tensor | None:
 
 def tensors_in(message: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     """The messages of all tensors of a model, those in subgraphs and functions included."""
-    yield from _tensors(message.graph)
-    for function in message.functions:
-        yield from _tensors(function)
-
-
-def _tensors(body: onnx.GraphProto | onnx.FunctionProto) -> Iterator[onnx.TensorProto]:
-    if isinstance(body, onnx.GraphProto):
-        yield from body.initializer
-        for sparse in body.sparse_initializer:
+    for graph in all_graphs(message):
+        yield from graph.initializer
+        for sparse in graph.sparse_initializer:
             yield from (sparse.values, sparse.indices)
-    for node in body.node:
+    for node in all_nodes(message):
         for attribute in node.attribute:
             yield from attribute.tensors
             if attribute.HasField("t"):
                 yield attribute.t
-            for graph in (*attribute.graphs, *((attribute.g,) if attribute.HasField("g") else ())):
-                yield from _tensors(graph)
 
 
 _DATA: Final = ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data", "external_data")

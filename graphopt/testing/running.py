@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,13 +15,13 @@ from onnx.shape_inference import InferenceError
 from graphopt import io, suffixes
 from graphopt.errors import InternalError, ModelError
 from graphopt.io.text import text_of as printed
+from graphopt.io.walking import all_nodes
 from graphopt.ir import Model, verify
 from graphopt.observe.observer import Observer
 from graphopt.pipeline.pipeline import Pipeline
 from graphopt.pipeline.plugin import Plugin
 from graphopt.pipeline.registry import with_plugins
 from graphopt.pipeline.runner import run_pipeline
-from graphopt.verify.messages import all_nodes
 
 Source: TypeAlias = "ModelProto | Model | bytes | str | os.PathLike[str]"
 Plugins: TypeAlias = "Sequence[str | Plugin]"
@@ -79,7 +78,7 @@ def check(proto: ModelProto) -> None:
     """Raise InternalError for what is no valid ONNX. A model with nodes of domains that onnx does not know passes: it cannot judge them."""
     local = {function.domain for function in proto.functions}
     known = local.union(schema.domain for schema in onnx.defs.get_all_schemas())
-    if any(node.domain not in known for node in chain(all_nodes(proto.graph), *map(all_nodes, proto.functions))):
+    if any(node.domain not in known for node in all_nodes(proto)):
         return
     try:
         onnx.checker.check_model(proto, full_check=True)

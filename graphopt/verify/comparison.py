@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
+from onnx import ModelProto, TensorProto, numpy_helper
 
 from graphopt.errors import ModelError
 from graphopt.infer.freeze import Frozen
+from graphopt.io.walking import all_nodes
 from graphopt.ir.dtype import DType
 from graphopt.verify.feeds import Caution, Feed, FeedMaker, Kind, Unfeedable
 from graphopt.verify.noise import Yardstick, as_far
@@ -322,11 +323,7 @@ _QUANTIZERS = ("ConvInteger", "Dequantize", "DynamicQuantize", "MatMulInteger", 
 
 
 def _is_quantized(proto: ModelProto) -> bool:
-    return any(node.op_type.startswith(_QUANTIZERS) for nodes in _bodies(proto) for node in nodes)
-
-
-def _bodies(proto: ModelProto) -> list[Iterable[NodeProto]]:
-    return [proto.graph.node, *(function.node for function in proto.functions)]
+    return any(node.op_type.startswith(_QUANTIZERS) for node in all_nodes(proto))
 
 
 def _kinds(proto: ModelProto) -> frozenset[DType]:
@@ -334,11 +331,10 @@ def _kinds(proto: ModelProto) -> frozenset[DType]:
     graph = proto.graph
     numbers = {value.type.tensor_type.elem_type for value in (*graph.input, *graph.output, *graph.value_info)}
     numbers |= {tensor.data_type for tensor in graph.initializer}
-    for nodes in _bodies(proto):
-        for node in nodes:
-            if node.op_type == "Cast":
-                numbers |= {attribute.i for attribute in node.attribute if attribute.name == "to"}
-            elif node.op_type == "Constant":
-                numbers |= {attribute.t.data_type for attribute in node.attribute if attribute.name == "value"}
+    for node in all_nodes(proto):
+        if node.op_type == "Cast":
+            numbers |= {attribute.i for attribute in node.attribute if attribute.name == "to"}
+        elif node.op_type == "Constant":
+            numbers |= {attribute.t.data_type for attribute in node.attribute if attribute.name == "value"}
     known = {int(kind) for kind in DType} - {TensorProto.UNDEFINED}
     return frozenset(DType(number) for number in numbers & known)

@@ -16,8 +16,9 @@ from onnx import ModelProto, NodeProto, TensorProto, TypeProto, helper, numpy_he
 from graphopt.errors import GraphoptError
 from graphopt.infer.model import infer_model
 from graphopt.io.types import type_to_proto
+from graphopt.io.walking import subgraphs
 from graphopt.ir.dtype import DType
-from graphopt.verify.messages import alive, captures, copied, drop_uncalled, drop_unread, subgraphs, types_of
+from graphopt.verify.messages import alive, captures, copied, drop_uncalled, drop_unread, types_of
 from graphopt.verify.skeleton import Skeleton
 
 Item = TypeVar("Item")

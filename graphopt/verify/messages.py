@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import onnx
 import onnx.shape_inference
-from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TypeProto
+from onnx import GraphProto, ModelProto, NodeProto, TypeProto
+
+from graphopt.io.walking import graphs_of, nodes_in, subgraphs
 
 
 def copied(model: ModelProto) -> ModelProto:
@@ -23,28 +25,6 @@ def keep(messages: Any, is_wanted: Callable[[Any], bool]) -> None:  # Any: proto
     if len(kept) < len(messages):
         del messages[:]
         messages.extend(kept)
-
-
-def subgraphs(graph: GraphProto | FunctionProto) -> Iterator[GraphProto]:
-    """The graphs inside a graph or a function, outer before inner."""
-    for node in graph.node:
-        for inner in graphs_of(node):
-            yield inner
-            yield from subgraphs(inner)
-
-
-def graphs_of(node: NodeProto) -> Iterator[GraphProto]:
-    """The graphs that the attributes of a node hold."""
-    for attribute in node.attribute:
-        if attribute.type == AttributeProto.GRAPH:
-            yield attribute.g
-        yield from attribute.graphs
-
-
-def all_nodes(graph: GraphProto | FunctionProto) -> Iterator[NodeProto]:
-    """The nodes of a graph or a function, and of all graphs inside it."""
-    for inner in (graph, *subgraphs(graph)):
-        yield from inner.node
 
 
 def reads(node: NodeProto) -> set[str]:
@@ -63,7 +43,7 @@ def captures(node: NodeProto) -> set[str]:
     found = reads(node)
     for inner in graphs_of(node):
         found -= {port.name for port in inner.input} | {stored.name for stored in inner.initializer}
-        for each in all_nodes(inner):
+        for each in nodes_in(inner):
             found -= set(each.output) | {port.name for held in graphs_of(each) for port in held.input}
     return found | {name for name in node.input if name}
 
@@ -80,7 +60,7 @@ def alive(nodes: Iterable[NodeProto], wanted: Iterable[str]) -> list[bool]:
 
 def renamed(graph: GraphProto, old: str, new: str) -> None:
     """Call a value something else, wherever it is made and read."""
-    for node in all_nodes(graph):
+    for node in nodes_in(graph):
         node.input[:] = [new if name == old else name for name in node.input]
         node.output[:] = [new if name == old else name for name in node.output]
 
@@ -132,11 +112,11 @@ def drop_unread(model: ModelProto) -> None:
 def drop_uncalled(model: ModelProto) -> None:
     """Take out local functions that nothing calls, and those that only these call."""
     bodies = {(function.domain, function.name): function for function in model.functions}
-    waiting = [(node.domain, node.op_type) for node in all_nodes(model.graph)]
+    waiting = [(node.domain, node.op_type) for node in nodes_in(model.graph)]
     called = set()
     while waiting:
         key = waiting.pop()
         if key in bodies and key not in called:
             called.add(key)
-            waiting += [(node.domain, node.op_type) for node in all_nodes(bodies[key])]
+            waiting += [(node.domain, node.op_type) for node in nodes_in(bodies[key])]
     keep(model.functions, lambda function: (function.domain, function.name) in called)

@@ -11,9 +11,10 @@ from typing import Final, final
 
 from onnx import ModelProto
 
+from graphopt.io.walking import nodes_in, subgraphs
 from graphopt.ir.tensor import Array
 from graphopt.verify.cutting import Cutting, inlined, shrunk, sized, undocumented
-from graphopt.verify.messages import all_nodes, copied, subgraphs
+from graphopt.verify.messages import copied
 from graphopt.verify.simplify import fed, simpler, steps, weights
 from graphopt.verify.skeleton import Skeleton
 
@@ -97,7 +98,7 @@ class Reduction:
     def run(self) -> ModelProto:
         """Reduce; the result is `best`."""
         try:
-            if sum(1 for _ in all_nodes(self.best.graph)) > FEW:
+            if sum(1 for _ in nodes_in(self.best.graph)) > FEW:
                 self._chunks()
             self._single_steps()
             self.is_finished = True

@@ -12,8 +12,9 @@ import onnx
 import onnx.inliner
 from onnx import AttributeProto, ModelProto, TensorProto, helper, numpy_helper
 
+from graphopt.io.walking import subgraphs
 from graphopt.ir.tensor import Array
-from graphopt.verify.messages import copied, keep, renamed, subgraphs, tidied, types_of
+from graphopt.verify.messages import copied, keep, renamed, tidied, types_of
 from graphopt.verify.skeleton import Skeleton
 
 SMALL: Final = 1 << 16  # bytes up to which the contents of a tensor are tried to be simpler, and not only its shape

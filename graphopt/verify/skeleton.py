@@ -22,10 +22,11 @@ from graphopt.io.files import unwritable, write_text, written_beside
 from graphopt.io.held import from_held, to_held
 from graphopt.io.tensors import tensors_in
 from graphopt.io.text import parser_words, text_of
+from graphopt.io.walking import subgraphs
 from graphopt.ir.dtype import DType
 from graphopt.ir.model import Model
 from graphopt.ir.tensor import Array, Storage, Tensor
-from graphopt.verify.messages import copied, keep, subgraphs
+from graphopt.verify.messages import copied, keep
 from graphopt.verify.source import subject
 
 LIMIT: Final = (1 << 31) - 1  # protobuf reads no message of 2 GiB

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
+from graphopt.io.walking import subgraphs
 from graphopt.verify.signature import Port
 
 # (operator, input slot) -> the values that make sense there, both ends included. Source: the ONNX operator specifications.
@@ -79,7 +80,7 @@ def usages(model: ModelProto, ports: tuple[Port, ...]) -> dict[str, Usage]:
     """How each input is used. Looks at nodes and shapes, never at weights; what a local function does inside is not followed."""
     readers: Readers = defaultdict(list)
     shapes: Shapes = {}
-    for graph in _graphs(model.graph):
+    for graph in (model.graph, *subgraphs(model.graph)):
         for node in graph.node:
             for slot, name in enumerate(node.input):
                 if name:
@@ -158,14 +159,6 @@ def _words(node: NodeProto) -> Iterator[str | int]:
 
 
 _WORDS: Final = frozenset({"string_vocabulary", "keys_strings", "cats_strings", "pool_strings", "stopwords", "classes_strings"})
-
-
-def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inner in ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs):
-                yield from _graphs(inner)
 
 
 def _collect_shapes(graph: GraphProto, shapes: Shapes) -> None:

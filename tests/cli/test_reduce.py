@@ -12,9 +12,10 @@ import onnx.parser
 import pytest
 from onnx import ModelProto, helper, numpy_helper
 
+from graphopt.io.walking import nodes_in
 from graphopt.verify.commands import Command as Shell
 from graphopt.verify.failing import Validity
-from graphopt.verify.messages import all_nodes, copied, drop_unread
+from graphopt.verify.messages import copied, drop_unread
 from graphopt.verify.simplify import fed, weights
 from graphopt.verify.skeleton import Skeleton
 from tests.api.models import model, write
@@ -170,7 +171,7 @@ def test_a_body_is_thinned_out_where_its_owner_has_to_stay(command: Command, tmp
     assert command("reduce", "model.onnx", "-o", "small.onnx", "--keep", keep) == 0
     made = small()
     assert [node.op_type for node in made.graph.node] == ["Loop"]
-    assert {node.op_type for node in all_nodes(made.graph)} <= {"Loop", "Softmax", "Identity"}
+    assert {node.op_type for node in nodes_in(made.graph)} <= {"Loop", "Softmax", "Identity"}
 
 
 def test_external_data_and_big_weights(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ import pytest
 from onnx import FunctionProto, GraphProto, ModelProto, TensorProto, helper, shape_inference
 
 from graphopt import io
+from graphopt.io.walking import all_nodes
 from graphopt.ir import verify
 from graphopt.observe.statistics import Statistics
 from graphopt.pipeline.base import Pass
@@ -26,7 +27,6 @@ from graphopt.pipeline.runner import run_pipeline
 from graphopt.testing.golden import Golden
 from graphopt.verify.comparison import Options, Original
 from graphopt.verify.selfcheck.cases import constant_node
-from graphopt.verify.selfcheck.running import all_nodes
 from tests.golden.test_golden import FILES, name_of
 from tests.runtimes import HAS_OLD_RUNTIME
 from tests.sweeps.random_pipelines import exactness_of

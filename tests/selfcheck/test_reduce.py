@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 from onnx import ModelProto
 
+from graphopt.io.walking import all_nodes
 from graphopt.verify.reduce import reduce_feeds, reduce_model
-from graphopt.verify.selfcheck.running import all_nodes
 
 BIG = """<ir_version: 8, opset_import: ["" : 17]>
 g (float[4,6] x, float[6] b, bool[1] k, float[4,6] unused) => (float[4,6] y, float[4,6] z) <float[6] w = {1.5, 2.25, 3, 4, 5, 6}>

@@ -15,6 +15,7 @@ from onnx import ModelProto
 from graphopt import io
 from graphopt.errors import GraphoptError
 from graphopt.infer import infer_model
+from graphopt.io.walking import all_nodes
 from graphopt.ir import Editor
 from graphopt.match.rule import Rule
 from graphopt.pipeline.registry import installed
@@ -22,7 +23,6 @@ from graphopt.testing.growing import GROWTHS, CannotGrow, Soil
 from graphopt.verify.selfcheck.cases import Case, in_branch, in_function, loosened, overridable, read_on, settle, with_constant_nodes
 from graphopt.verify.selfcheck.instantiate import CannotInstantiate, Sample
 from graphopt.verify.selfcheck.near_misses import near_misses
-from graphopt.verify.selfcheck.running import all_nodes
 from graphopt.verify.selfcheck.sampling import random_sample
 from graphopt.verify.selfcheck.validity import Invalid, check
 from tests.infer.shape_graphs import ShapeGraph

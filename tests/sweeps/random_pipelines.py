@@ -16,6 +16,7 @@ from onnx import ModelProto
 
 from graphopt import io
 from graphopt.errors import GraphoptError, ModelError, SpecError
+from graphopt.io.walking import all_nodes
 from graphopt.match.rule import Exactness
 from graphopt.observe.observer import Observers
 from graphopt.observe.statistics import Statistics
@@ -26,7 +27,6 @@ from graphopt.pipeline.pipeline import Fixpoint, LevelStep, Pipeline, Step
 from graphopt.pipeline.registry import installed
 from graphopt.pipeline.runner import run_pipeline
 from graphopt.verify.reduce import reduce_model
-from graphopt.verify.selfcheck.running import all_nodes
 from graphopt.verify.selfcheck.validity import Invalid, check
 from tests.sweeps.orders import fewest
 from tests.sweeps.random_models import Unlucky, random_model

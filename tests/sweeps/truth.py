@@ -12,9 +12,10 @@ import onnx
 from onnx import ModelProto, NodeProto, checker
 
 from graphopt.errors import GraphoptError
+from graphopt.io.walking import all_nodes
 from graphopt.verify.comparison import Options, Original
 from graphopt.verify.runners import CannotRun, Reference
-from graphopt.verify.selfcheck.running import all_nodes, engines_for
+from graphopt.verify.selfcheck.running import engines_for
 from graphopt.verify.source import Subject
 
 DIVISORS = {"Div": slice(1, 2), "Pow": slice(0, 1), "Reciprocal": slice(0, 1)}  # the input of which a zero gives an infinity

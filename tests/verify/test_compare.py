@@ -386,6 +386,9 @@ def test_any_operator_that_is_quantized_inside_makes_a_quantized_model() -> None
 
     assert compare(pooled(0), pooled(1)).verdict is Verdict.WITHIN
     assert compare(pooled(0), pooled(2)).verdict is Verdict.DIFFERENT
+    branch = "b () => (uint8[N] r) { s = Constant<value_float=0.5>()  r = QuantizeLinear(x, s) }"
+    inside = model(f"g (float[N] x, bool c) => (uint8[N] y) {{ y = If(c) <then_branch = {branch}, else_branch = {branch}> }}")
+    assert any("quantized" in line for line in compare(inside, inside).tolerance)
 
 
 def test_the_report_of_many_outputs_is_short() -> None:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
+from graphopt.io.walking import all_nodes
 from graphopt.ir.dtype import DType
 from graphopt.ir.tensor import Array
 from graphopt.verify.runners import CannotRun
 from graphopt.verify.selfcheck.instantiate import Sample
-from graphopt.verify.selfcheck.running import all_nodes, checked_first, is_static, open_session, run
+from graphopt.verify.selfcheck.running import checked_first, is_static, open_session, run
 from graphopt.verify.selfcheck.validity import Invalid, infer
 from graphopt.verify.selfcheck.values import Kind, ordinary, special
 

@@ -13,6 +13,7 @@ from onnx import ModelProto
 from graphopt import io
 from graphopt.errors import InternalError
 from graphopt.infer.model import infer_model
+from graphopt.io.walking import all_nodes
 from graphopt.ir.dtype import DType
 from graphopt.ir.edit import Editor
 from graphopt.ir.graph import Node
@@ -23,7 +24,7 @@ from graphopt.observe.observer import Observer
 from graphopt.rewrite import apply_rules
 from graphopt.verify.runners import CannotRun, Runner, Session
 from graphopt.verify.selfcheck.cases import Case, feedings
-from graphopt.verify.selfcheck.running import all_nodes, engines_for, open_session, run
+from graphopt.verify.selfcheck.running import engines_for, open_session, run
 from graphopt.verify.selfcheck.validity import Invalid, check
 from graphopt.verify.signature import Signature, changes
 

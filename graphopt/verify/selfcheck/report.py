@@ -10,8 +10,8 @@ import numpy as np
 from onnx import ModelProto
 
 from graphopt.io.text import text_of
+from graphopt.io.walking import all_nodes
 from graphopt.ir.tensor import Array
-from graphopt.verify.selfcheck.running import all_nodes
 
 SHOWN = 24  # elements of an array that are printed
 

@@ -12,6 +12,7 @@ import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from graphopt.infer.trust import UNTRUSTED_KERNELS
+from graphopt.io.walking import all_nodes
 from graphopt.ir.dtype import DType
 from graphopt.ir.tensor import Array
 from graphopt.verify.runners import CannotRun, OnnxRuntime, Reference, Runner, Session
@@ -51,17 +52,6 @@ def untrusted(model: ModelProto) -> str | None:
 
 # Below these opsets the reference computes what the newest version means, or training.
 _TRUSTED_SINCE = {"BatchNormalization": 14, "Hardmax": 13, "LogSoftmax": 13, "Softmax": 13}
-
-
-def all_nodes(model: ModelProto) -> list[NodeProto]:
-    """Every node of a model, those of subgraphs and functions among them."""
-    found: list[NodeProto] = []
-    pending = [list(model.graph.node), *(list(function.node) for function in model.functions)]
-    while pending:
-        nodes = pending.pop()
-        found += nodes
-        pending += [list(a.g.node) for node in nodes for a in node.attribute if a.HasField("g")]
-    return found
 
 
 _FLOATS = frozenset({TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.BOOL})
