@@ -17,6 +17,9 @@ Arrays = Sequence["Array | None"]
 Kernel = Callable[[Node, "list[Any]"], "list[Any]"]  # Any: an array of any element type, None for an absent operand
 
 
+LARGE: Final = 1 << 16  # bytes from which on a copy costs more than to keep the whole
+
+
 class NotPlain(Exception):
     """This call is left to onnx's kernel."""
 
@@ -99,6 +102,12 @@ def _expand(node: Node, operands: list[Any]) -> list[Any]:
     return [np.array(np.broadcast_to(x, np.broadcast_shapes(x.shape, wanted)))]
 
 
+def _part(part: Any) -> Any:
+    """A part as an array of its own; a large one that lies in one piece, of what nobody changes, is no copy."""
+    is_kept = part.nbytes >= LARGE and part.flags.c_contiguous and not part.flags.writeable
+    return part if is_kept else np.array(part)
+
+
 def _slice(node: Node, operands: list[Any]) -> list[Any]:
     x, starts, ends, axes, steps = operands[:5]
     along = range(len(starts)) if axes is None else _axes(axes)
@@ -108,7 +117,7 @@ def _slice(node: Node, operands: list[Any]) -> list[Any]:
     cut = [slice(None)] * x.ndim
     for start, end, axis, step in zip(_axes(starts), _axes(ends), along, by, strict=True):
         cut[axis] = slice(start, end, step)
-    return [np.array(x[tuple(cut)])]
+    return [_part(x[tuple(cut)])]
 
 
 def _split(node: Node, operands: list[Any]) -> list[Any]:
@@ -116,11 +125,11 @@ def _split(node: Node, operands: list[Any]) -> list[Any]:
     if operands[1] is None:
         if x.shape[axis] % len(node.outputs):
             raise NotPlain
-        return [np.array(part) for part in np.split(x, len(node.outputs), axis)]
+        return [_part(part) for part in np.split(x, len(node.outputs), axis)]
     sizes = _axes(operands[1])
     if sum(sizes) != x.shape[axis] or len(sizes) != len(node.outputs):
         raise NotPlain
-    return [np.array(part) for part in np.split(x, np.cumsum(sizes)[:-1], axis)]
+    return [_part(part) for part in np.split(x, np.cumsum(sizes)[:-1], axis)]
 
 
 def _gather(node: Node, operands: list[Any]) -> list[Any]:
