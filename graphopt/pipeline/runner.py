@@ -74,7 +74,7 @@ def resolve(pipeline: Pipeline, registry: Registry, only: Collection[str] = (), 
     """What a pipeline runs, its levels taken apart.
 
     `only` and `skip` choose among the passes, by our name or another tool's. The steps of a `When` are none of it: `Pipeline.for_target`
-    decides it. Raises SpecError when they name none, and for a level above 1 without a target.
+    decides it. Raises SpecError when they name none or leave none, and for a level above 1 without a target.
     """
     tasks = _resolved(pipeline.steps, registry)
     running = {step.name for step in passes_of(tasks)}
@@ -91,6 +91,8 @@ def resolve(pipeline: Pipeline, registry: Registry, only: Collection[str] = (), 
             level = registry.level_of(name)
             advice = f"it belongs to level {level}" if level is not None else "it belongs to no level, name it in a pipeline"
             raise SpecError(f"the pass {name!r} is not among those that would run: {advice}")
+    if only and set(only) <= set(skip):
+        raise SpecError(f"nothing would run: what is to run alone ({', '.join(only)}) is to be left out as well")
     return _without(tasks, {name for name in running if name in skip or (only and name not in only)})
 
 

@@ -113,6 +113,9 @@ def test_only_and_skip_are_checked() -> None:
     with pytest.raises(SpecError, match="it belongs to no level, name it in a pipeline"):
         chosen("level1", only=("needs-option",))
     assert chosen("level1", skip=("fuse-relu",)) == ["take-all", "drop-relu", "comes-last"]
+    assert chosen("level1", only=("take-all", "drop-relu"), skip=("take-all",)) == ["drop-relu"]
+    with pytest.raises(SpecError, match=r"nothing would run: what is to run alone \(drop-relu\) is to be left out as well"):
+        chosen("level1", only=("drop-relu",), skip=("drop-relu", "take-all"))
 
 
 def test_a_pass_that_raises_is_an_internal_error_with_pass_graph_and_node() -> None:
