@@ -91,5 +91,5 @@ def summed(weights: Floats, term: Floats, group: int) -> Floats:
     """What a convolution makes of a term per input channel: one element per output channel."""
     rows, columns = weights.shape[:2]
     of_row = term.reshape(group, columns).repeat(rows // group, axis=0)
-    sums: Floats = (weights.reshape(rows, columns, -1).sum(-1) * of_row).sum(-1)
+    sums: Floats = (weights.sum(tuple(range(2, weights.ndim))) * of_row).sum(-1)
     return sums

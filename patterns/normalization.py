@@ -96,6 +96,8 @@ def factor_and_term(scale: Floats, shift: Floats, mean: Floats, var: Floats, b: 
 def multiplied(weights: Tensor, factor: Floats, groups: int | None) -> Tensor | str:
     """The weights times one factor per output channel, in float64 and rounded once; or why that cannot be."""
     source = weights.numpy()
+    if not source.size:
+        return weights
     rows, spatial = source.shape[0], source.ndim - 2
     channels = np.arange(len(factor)).reshape(rows if groups is None else groups, -1)  # one line per row of a Conv, or per group
     if groups is not None:
