@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from graphopt.errors import SpecError
@@ -51,7 +51,6 @@ strangers = st.lists(
 )
 
 
-@settings(deadline=None)  # no clock in tests: the first example imports
 @given(strangers)
 def test_every_wish_is_kept_or_the_circle_is_an_error(places: list[Place]) -> None:
     try:

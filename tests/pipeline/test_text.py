@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from graphopt.errors import SpecError
@@ -56,7 +56,6 @@ def pipelines(draw: Any) -> Pipeline:  # Any: hypothesis' draw
     return Pipeline(found)
 
 
-@settings(deadline=None)  # no clock in tests: the first example imports
 @given(pipelines())
 def test_what_is_printed_parses_back_equal(pipeline: Pipeline) -> None:
     assert Pipeline.parse(str(pipeline), KNOWN) == pipeline
@@ -156,7 +155,6 @@ def test_an_error_in_several_lines_names_the_line() -> None:
     )
 
 
-@settings(deadline=None)  # no clock in tests: the first example imports
 @given(st.text(alphabet="level123,()-{}=[]\" \nabdropuwhtgsfc", max_size=30))
 def test_no_text_breaks_the_parser(text: str) -> None:
     try:
