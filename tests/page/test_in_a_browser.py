@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import onnx
@@ -10,7 +11,7 @@ import pytest
 import graphopt
 from tests.page.browser import Browser
 from tests.page.models import EVIL, parsed, renamed, transformer
-from tests.page.pages import between, reported, written
+from tests.page.pages import Held, between, reported, written
 from tests.page.test_page import PLAIN
 
 ENTER, ESCAPE, BACKSPACE, DOWN = "\ue007", "\ue00c", "\ue003", "\ue015"
@@ -132,6 +133,30 @@ def test_choosing_a_rewrite_shows_both_of_its_sides(browser: Browser, big: Path)
     assert browser.text("#current") == first
     browser.click("details[data-rule=reshape-to-known-shape] .plain")
     assert len(browser.all(".pane.after .over .marked")) > LAYERS
+
+
+def test_a_long_chain_of_rewrites_is_followed_to_its_ends(browser: Browser, tmp_path: Path) -> None:
+    length = 20_000  # calls within calls would overflow the stack; each rewrite followed by itself would take minutes
+    held = Held(html := reported(parsed(PLAIN)).to_html())
+    number, rule, pass_name, at, *_ = held.data["rewrites"][0]
+    chain = [[number + place, rule, pass_name, at, [], [], [place - 1]] for place in range(length)]
+    chain[0][4:] = [[0], [], []]
+    chain[-1][5] = [0]
+    page = tmp_path / "page.html"
+    page.write_text(html.replace(json.dumps(held.data["rewrites"], separators=(",", ":")), json.dumps(chain)))
+    browser.open(page, until="all")
+    for key in ("n", "p"):  # the first one and the last one
+        browser.press(key)
+        browser.settle()
+        assert [len(browser.all(f".pane.{side} .over .marked")) for side in ("before", "after")] == [1, 1]
+    browser.press(ESCAPE)
+    browser.click("[data-tab=changes]")
+    browser.click("details.rule > summary")
+    browser.click("details.rule .origin .plain")
+    browser.settle()
+    assert browser.text("#spoken") == f"{length} places marked"
+    assert [len(browser.all(f".pane.{side} .over .marked")) for side in ("before", "after")] == [1, 1]
+    assert browser.errors() == []
 
 
 def test_near_misses_lead_to_their_nodes(browser: Browser, big: Path) -> None:

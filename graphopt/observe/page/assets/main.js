@@ -156,7 +156,7 @@ function chooseRewrite(rewrite) {
   if (!rewrite) return;
   state.rewrite = rewrite;
   if (state.mode !== "both") setMode("both");
-  const [gone, made] = [0, 1].map((index) => story.nodesOf(rewrite, index));
+  const [gone, made] = [0, 1].map((index) => story.nodesOf([rewrite], index));
   if (made.length === 1) details.show(story.sides[1], made[0]);
   else if (gone.length) details.show(story.sides[0], gone.at(-1));
   else details.hide();
@@ -185,7 +185,7 @@ function markRule(rewrites) {
   if (state.mode !== "both") setMode("both");
   panes.forEach((pane, index) => {
     pane.choose(-1);
-    pane.mark(rewrites.flatMap((rewrite) => story.nodesOf(rewrite, index)));
+    pane.mark(story.nodesOf(rewrites, index));
   });
   rails.forEach((rail) => rail.draw());
   say(`${rewrites.length} places marked`);

@@ -218,19 +218,30 @@ class Story {
     return [...found].sort((one, other) => one.place - other.place);
   }
 
-  /** All nodes of a rewrite on one side; where later rewrites went on with what it made, those that came of it. */
-  nodesOf(rewrite, side) {
-    const found = new Set(side === 0 ? rewrite.gone : rewrite.made);
-    const follow = (here, seen) => {
-      if (seen.has(here)) return;
+  /** All nodes of some rewrites on one side; where later ones went on with what one made, those that came of it. */
+  nodesOf(rewrites, side) {
+    const found = new Set();
+    const seen = new Set(); // one for all: rewrites that go on with each other's work are followed once
+    for (const rewrite of rewrites) {
+      const own = side === 0 ? rewrite.gone : rewrite.made;
+      own.forEach((node) => found.add(node));
+      if (!own.length) this.follow(rewrite, side, found, seen);
+      if (!own.length && side === 1) for (const node of rewrite.gone) (this.stands[0].get(node) ?? []).forEach((other) => found.add(other));
+      if (side === 0) for (const node of rewrite.made) if (this.twin[1][node] >= 0) found.add(this.twin[1][node]);
+    }
+    return [...found];
+  }
+
+  /** Add what the rewrites took out that led to one, or put in that went on with it. */
+  follow(rewrite, side, found, seen) {
+    const left = [rewrite];
+    while (left.length) {
+      const here = left.pop();
+      if (seen.has(here)) continue;
       seen.add(here);
       (side === 0 ? here.gone : here.made).forEach((node) => found.add(node));
-      (side === 0 ? here.earlier : here.later).forEach((place) => follow(this.rewrites[place], seen));
-    };
-    if (found.size === 0) follow(rewrite, new Set());
-    if (found.size === 0 && side === 1) rewrite.gone.flatMap((node) => this.counterparts(0, node)).forEach((node) => found.add(node));
-    if (side === 0) for (const node of rewrite.made) if (this.twin[1][node] >= 0) found.add(this.twin[1][node]);
-    return [...found];
+      left.push(...(side === 0 ? here.earlier : here.later).map((place) => this.rewrites[place]));
+    }
   }
 
   /** The graph of the other side that is the same as a graph; -1 when there is none. */
