@@ -9,6 +9,7 @@ import onnx
 import pytest
 
 import graphopt
+from graphopt.observe.report import Report
 from tests.page.browser import Browser
 from tests.page.models import EVIL, parsed, renamed, transformer
 from tests.page.pages import Held, between, reported, written
@@ -177,6 +178,28 @@ def test_every_tab_has_something_to_say(browser: Browser, big: Path) -> None:
         browser.click(f"[data-tab={tab}]")
         assert words in browser.text(f"#{tab}")
     assert browser.errors() == []
+
+
+def test_what_was_checked_is_told_though_no_pass_ran(browser: Browser, tmp_path: Path) -> None:
+    report = Report()
+    graphopt.optimize(parsed(), pipeline="", freeze={"N": 2}, verify=True, report=report)
+    report.output = "out.onnx"
+    report.warnings.append("beware of the model")
+    browser.open(written(report, tmp_path / "page.html"))
+    assert "Result" in browser.text("#summary")
+    browser.click("[data-tab=checks]")
+    said = browser.text("#checks")
+    assert "equal bits" in said and "beware of the model" in said and "Inputs, outputs" in said
+    assert len(browser.all("[data-tab=checks] .alarm")) == 1
+
+
+def test_two_models_that_nobody_ran_anything_on_were_not_checked(browser: Browser, tmp_path: Path) -> None:
+    report = between(parsed(PLAIN), parsed(PLAIN))
+    report.output = "other.onnx"
+    browser.open(written(report, tmp_path / "page.html"))
+    assert "Compared with" in browser.text("#summary")
+    browser.click("[data-tab=checks]")
+    assert [heading.text.lower() for heading in browser.all("#checks h2")] == ["signature"]
 
 
 def test_arrow_keys_walk_from_node_to_node(browser: Browser, big: Path) -> None:

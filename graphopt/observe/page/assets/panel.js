@@ -96,7 +96,7 @@ class Panel {
       if (value) rows.push(el("tr", {}, el("th", { scope: "row" }, name), el("td", { class: "mono wrap" }, value)));
     };
     say("Model", REPORT.source);
-    say(REPORT.passes.length ? "Result" : "Compared with", REPORT.output);
+    say(wasRun ? "Result" : "Compared with", REPORT.output);
     say("Pipeline", REPORT.pipeline);
     const opsets = ({ opsets }) =>
       Object.entries(opsets)
@@ -267,16 +267,13 @@ class Panel {
     const { verification, signature, warnings } = REPORT;
     const bad = warnings.length + (verification && verdictKind(verification.verdict) === "bad" ? 1 : 0) + signature.changes.length;
     this.count("checks", bad, true);
-    const parts = [
-      el("h2", {}, "Verification"),
-      ...(verification
-        ? this.verification(verification)
-        : [el("p", { class: "dim" }, "Not asked for: --verify runs both models and compares them.")]),
-    ];
+    const parts = [];
+    if (verification || wasRun) parts.push(el("h2", {}, "Verification"));
+    if (verification) parts.push(...this.verification(verification));
+    else if (wasRun) parts.push(el("p", { class: "dim" }, "Not asked for: --verify runs both models and compares them."));
     const kept = signature.changes.length
       ? el("ul", { class: "alarm" }, ...signature.changes.map((change) => el("li", {}, change)))
       : el("p", {}, "Inputs, outputs and opsets are what they were.");
-    if (!REPORT.passes.length) return [el("h2", {}, "Signature"), kept];
     parts.push(el("h2", {}, "Signature"), kept);
     if (signature.overridable)
       parts.push(
@@ -286,11 +283,10 @@ class Panel {
           `${numberText(signature.overridable)} weights are inputs too, which a caller may feed: nothing was folded or fused with them.`,
         ),
       );
-    parts.push(
-      el("h2", {}, "Warnings"),
-      warnings.length ? el("ul", { class: "alarm" }, ...warnings.map((each) => el("li", {}, each))) : el("p", { class: "dim" }, "None."),
-    );
-    return [...parts, el("h2", {}, "Time"), this.phases(), this.passes()];
+    if (warnings.length) parts.push(el("h2", {}, "Warnings"), el("ul", { class: "alarm" }, ...warnings.map((each) => el("li", {}, each))));
+    else if (wasRun) parts.push(el("h2", {}, "Warnings"), el("p", { class: "dim" }, "None."));
+    if (wasRun) parts.push(el("h2", {}, "Time"), this.phases());
+    return REPORT.passes.length ? [...parts, this.passes()] : parts;
   }
 
   verification(found) {

@@ -1,6 +1,7 @@
 // Numbers for people.
 
 const REPORT = given.report;
+const wasRun = REPORT.passes.length > 0 || Object.keys(REPORT.seconds).length > 0; // a run may have no pass; else models were compared
 const numberText = (number) => (number ?? 0).toLocaleString("en-US");
 
 function bytesText(count) {
