@@ -52,21 +52,21 @@ def _result_type(group: Group) -> Why | None:
 
 
 def _signed_with_signed(group: Group) -> Why | None:
-    source, weight = group.before[0], group.before[1]
+    source, weight = group.dequantizer(0), group.dequantizer(1)
     if source is None or weight is None or source.dtype is not DType.int8 or weight.dtype is DType.int8:
         return None
     return Why(f"its first input is int8 and its weight {_name(weight.dtype)}", TO_UNSIGNED)
 
 
 def _unsigned_input(group: Group) -> Why | None:
-    source = group.before[0]
+    source = group.dequantizer(0)
     if source is None or source.dtype is not DType.int8:
         return None
     return Why("its first input is int8, which runs on integers as uint8 only", TO_UNSIGNED)
 
 
 def _bias_is_int32(group: Group) -> Why | None:
-    bias = group.before[2] if len(group.before) > 2 else None
+    bias = group.dequantizer(2)
     if bias is None:
         return None
     if bias.dtype is not DType.int32:
@@ -86,12 +86,14 @@ def _true_bias(group: Group) -> Why | None:
 
 
 def _off(group: Group, absolute: float) -> Why | None:
-    if len(group.before) < 3 or None in group.before[:3]:
+    if any(group.dequantizer(slot) is None for slot in range(3)):
         return None
     found = [step.quantization for step in group.before[:3] if step is not None]
     source, weight, bias = (one.scale.reshape(-1).astype(np.float64) if isinstance(one, Quantization) else None for one in found)
     if source is None or weight is None or bias is None:
         return Why("a scale of its input, weight or bias is not constant")
+    if source.size != 1:  # each sum is over all of them, whatever the numbers: onnxruntime leaves equal ones as well
+        return Why("its input has parameters per axis, and its bias no scale that goes with all of them")
     wanted = source * weight
     if bias.size in (1, wanted.size) and np.isclose(bias, wanted, rtol=1e-2, atol=absolute).all():
         return None
@@ -170,7 +172,7 @@ def weight_axis(plain: int, transposed: int | None = None) -> Condition:
     """The parameters of the weight are one for the tensor, or differ along this axis (where `transB` is set, the other)."""
 
     def why(group: Group) -> Why | None:
-        weight = group.before[1] if len(group.before) > 1 else None
+        weight = group.dequantizer(1)
         if weight is None or isinstance(weight.quantization, str) or weight.quantization.axis is None:
             return None
         by = weight.quantization
@@ -185,7 +187,7 @@ def weight_axis(plain: int, transposed: int | None = None) -> Condition:
 
 
 def _plain_product(group: Group) -> Why | None:
-    if len(group.before) < 3 or group.before[2] is None:
+    if group.dequantizer(2) is None:
         return None
     alpha, beta = attribute(group.step, "alpha"), attribute(group.step, "beta")  # None of a MatMul and Add that became a Gemm
     if alpha in (None, 1) and beta in (None, 1):
@@ -200,7 +202,7 @@ def _nearest_mode(group: Group) -> Why | None:
 
 def _stored_weight(group: Group) -> Why | None:
     """onnxruntime's MatMulNBits: a constant matrix of 2, 4 or 8 bits; one scale, one for each column, or blocks of 16, 32, ... rows."""
-    weight = group.before[1]
+    weight = group.dequantizer(1)
     source = weight.input(0) if weight is not None else None
     if weight is None or source is None:
         return None

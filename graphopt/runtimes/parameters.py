@@ -43,18 +43,23 @@ def absorbs(quantizer: Step, activation: Step) -> bool:
     if activation.op == "Relu":
         return zero == least
     bounds = clip_bounds(activation)
-    return bounds is not None and np.rint(bounds[0] / scale) + zero <= least and np.rint(bounds[1] / scale) + zero >= most
+    if bounds is None:
+        return False
+    with np.errstate(over="ignore"):  # the greatest float is a common upper bound, and an infinity saturates as well
+        lower, upper = (np.rint(bound / scale) + zero for bound in bounds)
+    return bool(lower <= least and upper >= most)
 
 
 def clip_bounds(clip: Step) -> tuple[Any, Any] | None:  # Any: float32 of numpy
-    """The bounds of a Clip; None when they are not constant."""
+    """The bounds of a Clip; None when they are not constant, or not one number each."""
     found = [-np.inf, np.inf]
     for slot, value in enumerate(neutral_inputs(clip.origin)[1:3]):
         if value is not None:
-            if value.const is None:
+            if value.const is None or value.const.size != 1:
                 return None
             found[slot] = value.const.numpy().astype(np.float64).item()
-    return np.float32(found[0]), np.float32(found[1])
+    with np.errstate(over="ignore"):
+        return np.float32(found[0]), np.float32(found[1])
 
 
 def attribute(step: Step, name: str) -> Any:  # Any: as many kinds as attributes have

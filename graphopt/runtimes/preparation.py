@@ -93,7 +93,7 @@ def gemms(seen: Seen) -> None:
         add = step.output.only_reader if step.op == "MatMul" else None
         if add is None or add.op != "Add" or None in step.inputs:
             continue
-        left, right = (step.origin.inputs[slot] for slot in (0, 1))
+        left, right = (step.origin.input(slot) for slot in (0, 1))
         edge = next((edge for edge in add.inputs if edge is not None and edge is not step.output), None)
         bias = edge.value if edge is not None else None
         if edge is None or left is None or right is None or left.rank != 2 or right.rank != 2 or right.shape is None:
@@ -180,7 +180,8 @@ def quantize_weights(seen: Seen) -> None:
             dequantizer = _dequantized(seen, step, weight, "weight", _of_ones(DType.int8))
         scales = [one.quantization.scale.astype(np.float32) for one in (source, dequantizer) if isinstance(one.quantization, Quantization)]
         if bias is not None and len(scales) == 2:
-            scale = np.asarray(scales[0] * scales[1])
+            with np.errstate(over="ignore", under="ignore"):  # it computes them in float32 as well
+                scale = np.asarray(scales[0] * scales[1])
             zero = np.zeros(scale.shape, np.int32)
             _dequantized(seen, step, bias, "bias", Quantization(scale, zero, DType.int32, 0 if scale.ndim else None))
 

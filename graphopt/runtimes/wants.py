@@ -38,6 +38,10 @@ class Group:
         """The DQs, in the order of the inputs."""
         return tuple(step for step in self.before if step is not None)
 
+    def dequantizer(self, slot: int) -> Step | None:
+        """The DQ that makes an input; None when none does, or the input is absent."""
+        return self.before[slot] if slot < len(self.before) else None
+
 
 @final
 @dataclass(frozen=True, slots=True)
