@@ -10,14 +10,14 @@ from typing import Any
 import onnx
 
 import graphopt
-from graphopt import io
+from graphopt import Pipeline, io
 from graphopt.infer.model import infer_model
 from graphopt.observe.report import Report
 
 DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
 
 
-def reported(source: onnx.ModelProto | Path, pipeline: str = "level1") -> Report:
+def reported(source: onnx.ModelProto | Path, pipeline: Pipeline | str = "level1") -> Report:
     """The report of a run."""
     report = Report()
     graphopt.optimize(source, pipeline=pipeline, report=report)

@@ -11,12 +11,16 @@ import onnx
 import pytest
 
 import graphopt
-from graphopt import SpecError, io
-from graphopt.ir import Attribute, DType, Tensor
+from graphopt import Match, Pipeline, RulePass, SpecError, Value, io, op, rule, tensor
+from graphopt.ir import Attribute, DType, Node, Tensor
 from graphopt.ir.dim import Dim
+from graphopt.ir.edit import Editor
 from graphopt.ir.types import TensorType
-from graphopt.observe.page import history as history_module
+from graphopt.match.rule import Declined, Rule
+from graphopt.observe.page import near as near_module
 from graphopt.observe.page.drawing import LONGEST, content, short, type_text
+from graphopt.observe.page.history import History
+from graphopt.observe.page.near import NearMisses
 from graphopt.observe.report import Report
 from tests.ir.graphs import relu_chain
 from tests.page.models import BRANCHES, EVIL, parsed, renamed
@@ -122,10 +126,61 @@ def test_near_misses_are_grouped_and_lead_to_their_nodes() -> None:
     assert (near["passed"], near["unlisted"]) == (0, 0)
 
 
+@rule(op.Relu(op.Neg(op.Sin(tensor("x")))), exactness="rounding")
+def relu_of_sin(m: Match, x: Value) -> Value | Declined:
+    """Relu(Neg(Sin(x))) -> nothing"""
+    return m.no("not today")
+
+
+@rule(op.Sin(tensor("x")), exactness="rounding")
+def sin_to_cos(m: Match, x: Value) -> Value:
+    """Sin(x) -> Cos(x)"""
+    return m.op.Cos(x)
+
+
+@pytest.mark.parametrize(("later", "still"), [([], True), ([sin_to_cos], False)])
+def test_a_near_miss_whose_pattern_went_away_is_none(later: list[Rule], still: bool) -> None:
+    text = '<ir_version: 8, opset_import: ["" : 17]> main (float[4] x) => (float[4] y) { t = Sin(x) u = Neg(t) y = Relu(u) }'
+    passes = [RulePass.of("one", relu_of_sin), *(RulePass.of("two", each) for each in later)]
+    near = Held(reported(parsed(text), Pipeline(passes)).to_html()).data["near"]
+    assert (len(near["groups"]), near["passed"]) == ((1, 0) if still else (0, 1))
+
+
+def test_a_near_miss_is_none_once_the_rule_applied_there() -> None:
+    model, _, nodes = relu_chain(2)
+    history = History()
+    history.pass_began("pass", model.graph)
+    for node in nodes:
+        history.declined("rule", node, lambda: "not yet")
+    history.applied("rule", nodes[0], ())
+    history.applied("another-rule", nodes[1], ())
+    history.finish(model)
+    [(_, _, listed)] = history.as_json()["near"]["groups"]
+    assert [place for place, _ in listed] == [1]
+
+
+@pytest.mark.parametrize("change", ["input", "attribute", "reader"])
+def test_a_near_miss_is_none_once_what_it_looked_at_changed(change: str) -> None:
+    model, _, nodes = relu_chain(4)
+    editor = Editor(model)
+    near = NearMisses()
+    near.add("rule", nodes[2], lambda: "no")
+    near.add("pass", nodes[3], lambda: "no")
+    assert [stands for *_, stands in near.standing({})] == [True, True]
+    if change == "input":
+        editor.set_input(nodes[1], 0, model.graph.inputs[0])
+    elif change == "attribute":
+        editor.set_attribute(nodes[1], "axis", Attribute.of(1))
+    else:
+        editor.insert(Node("Relu", [nodes[1].output]), model.graph)
+    # The one at the last node looked no further than to the node before it.
+    assert [stands for *_, stands in near.standing({})] == [False, True]
+
+
 def test_near_misses_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history_module, "KEPT", 3)
+    monkeypatch.setattr(near_module, "KEPT", 3)
     model, _, nodes = relu_chain(6)
-    history = history_module.History()
+    history = History()
     history.pass_began("pass", model.graph)
     for node in nodes:
         history.declined("rule", node, lambda: "'%a' is read twice")

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, final
 
 from graphopt.ir.graph import EXIT, Graph, Node
 from graphopt.ir.model import Model
 from graphopt.observe.matching import Matching
 from graphopt.observe.observer import Observer
 from graphopt.observe.page.drawing import Drawing, Json, Texts
+from graphopt.observe.page.near import NearMisses
 from graphopt.observe.trace import label
 
-KEPT: Final = 5000  # near misses that are remembered, each for a node of its own; of more only the number is known
+if TYPE_CHECKING:
+    from graphopt.match.rule import Rule
+
+NO_RULES: Final[Mapping[str, Rule]] = MappingProxyType({})
 _NAMES = re.compile(r"'[^']*'|%\S+|\"[^\"]*\"")
 
 
@@ -43,8 +48,7 @@ class History(Observer):
         self.before: Drawing | None = None
         self.after: Drawing | None = None
         self.steps: list[Step] = []
-        self.missed: dict[tuple[str, Node], str] = {}
-        self.unlisted = 0
+        self.near = NearMisses()
         self._twins: dict[Node, Node] | None = None  # node of `after` -> node of `before`; None: the same object
         self._pairs: dict[Graph, Graph] | None = None  # graph of `before` -> graph of `after`; None: the same object
         self._pass, self._count = "", 0
@@ -71,13 +75,11 @@ class History(Observer):
         self._pass = name
 
     def declined(self, source: str, node: Node, why: Callable[[], str]) -> None:
-        if (source, node) in self.missed or len(self.missed) < KEPT:
-            self.missed[source, node] = why()
-        else:
-            self.unlisted += 1
+        self.near.add(source, node, why)
 
     def applied(self, source: str, node: Node, replacement: tuple[Node, ...]) -> None:
         self._count += 1
+        self.near.forget(source, node)
         step = Step(self._count, source, self._pass, "" if node.op == EXIT else label(node), made=replacement)
         self._watched |= dict.fromkeys(replacement)
         self._claim(node, step)
@@ -120,13 +122,13 @@ class History(Observer):
 
     # ---- as data
 
-    def as_json(self) -> Json:
-        """The drawings and what links them, by the places of nodes."""
+    def as_json(self, rules: Mapping[str, Rule] = NO_RULES) -> Json:
+        """The drawings and what links them, by the places of nodes. `rules` says of those that refused how far they look."""
         sides = [drawing.as_json() for drawing in (self.before, self.after) if drawing is not None]
         found: Json = {"sides": sides}
         if self.before is not None and self.after is not None:
             found |= self._links(self.before, self.after)
-            found["near"] = self._near(self.before, self.after)
+            found["near"] = self._near(self.after, rules)
         return found | {"texts": self.texts.all()}
 
     def _links(self, before: Drawing, after: Drawing) -> Json:
@@ -175,13 +177,13 @@ class History(Observer):
                 homes[node].gone.append(node)
                 self._claimed.add(node)
 
-    def _near(self, before: Drawing, after: Drawing) -> Json:
-        """Near misses at nodes that are still there, by rule and reason with the names left out."""
+    def _near(self, after: Drawing, rules: Mapping[str, Rule]) -> Json:
+        """Near misses that still stand at nodes that are still there, by rule and reason with the names left out."""
         groups: dict[tuple[str, str], list[list[int]]] = {}
         passed = 0
-        for (rule, node), reason in self.missed.items():
+        for rule, node, reason, stands in self.near.standing(rules):
             place = after.places.get(node)
-            if place is None:
+            if place is None or not stands:
                 passed += 1
                 continue
             groups.setdefault((rule, _NAMES.sub("…", reason)), []).append([place, self.texts(reason)])
@@ -189,5 +191,5 @@ class History(Observer):
         return {
             "groups": [[self.texts(rule), self.texts(reason), nodes] for (rule, reason), nodes in ordered],
             "passed": passed,
-            "unlisted": self.unlisted,
+            "unlisted": self.near.unlisted,
         }

@@ -31,7 +31,7 @@ def page(report: Report, history: History) -> str:
     slots = {
         "title": escape(f"{name} · graphopt" if name else "graphopt"),
         "style": _read("page.css"),
-        "data": _embedded({"report": _summary(report), **history.as_json()}),
+        "data": _embedded({"report": _summary(report), **history.as_json(report.definitions)}),
         "layout": "\n".join(_read(name) for name in LAYOUT),
         "libraries": "\n".join(_read(f"vendor/{name}.min.js") for name in LIBRARIES),
         "scripts": "\n".join(_read(name) for name in SCRIPTS),

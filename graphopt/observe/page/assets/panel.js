@@ -225,11 +225,11 @@ class Panel {
       el("div", { class: "near" }, el("h3", {}, rule), ...groups.map((group) => this.reason(side, group))),
     );
     const notes = [];
-    if (near.passed) notes.push(`${numberText(near.passed)} more at nodes that went away later.`);
+    if (near.passed) notes.push(`${numberText(near.passed)} more at nodes that went away or changed later.`);
     if (near.unlisted) notes.push(`${numberText(near.unlisted)} more are not listed.`);
     if (!total)
       return [
-        el("p", { class: "dim" }, "No rule that matched was refused at a node that is still there."),
+        el("p", { class: "dim" }, "No rule that matched was refused at a node that is still there as it was."),
         el("p", { class: "dim" }, notes.join(" ")),
       ];
     return [hint, ...lists, el("p", { class: "dim" }, notes.join(" "))];
