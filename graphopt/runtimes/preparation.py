@@ -43,17 +43,22 @@ def fold_constants(seen: Seen) -> None:
 
 
 def merge_quantizers(seen: Seen) -> None:
-    """Qs that make the same of one tensor become one, the first, if they read one zero point; equal ones are not seen to be equal."""
+    """Qs that make the same of one tensor become one, the first, if they read one zero point; equal ones are not seen to be equal.
+
+    One whose result is an output stays, and the first such stands for those that are none. Linear in Qs, whatever reads one tensor.
+    """
+    alike: dict[tuple[Edge, Edge | None, Quantization], list[Step]] = {}
     for step in seen:
         edge = step.input(0) if step.is_quantize else None
-        if edge is None or not isinstance(step.quantization, Quantization) or step.output.is_captured:
-            continue
-        for other in list(dict.fromkeys(edge.readers)):
-            same = other is not step and other.is_quantize and other.quantization == step.quantization
-            if same and other.input(2) is step.input(2) and not other.output.is_output and not other.output.is_captured:
-                seen.take_out(other, f"{step}, which is the same")
+        if edge is not None and isinstance(step.quantization, Quantization) and not step.output.is_captured:
+            alike.setdefault((edge, step.input(2), step.quantization), []).append(step)
+    for steps in alike.values():
+        kept = next((step for step in steps if step.output.is_output), steps[0])
+        for other in steps:
+            if other is not kept and not other.output.is_output:
+                seen.take_out(other, f"{kept}, which is the same")
                 for reader in list(dict.fromkeys(other.output.readers)):
-                    seen.read_instead(reader, other.output, step.output)
+                    seen.read_instead(reader, other.output, kept.output)
 
 
 def clone_dequantizers(seen: Seen) -> None:
