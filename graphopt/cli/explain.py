@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,6 @@ from graphopt.cli.sizes import size_options, wishes_of
 
 if TYPE_CHECKING:
     from graphopt.infer.freeze import Wishes
-    from graphopt.ir.graph import Node
     from graphopt.ir.model import Model
     from graphopt.match.explain import Explanation
     from graphopt.match.rule import Rule
@@ -147,20 +147,10 @@ def tell_dynamic(model: Model, limit: int, *, as_json: bool) -> None:
 
 def places(rule: Rule, model: Model) -> list[Explanation]:
     """The attempts at a rule, the furthest first, with the driver's guards asked as well."""
-    from graphopt.errors import GraphoptError
     from graphopt.match.explain import explain as explain_rule
-    from graphopt.match.rule import RuleError
-    from graphopt.rewrite import plan
+    from graphopt.rewrite import tried
 
-    def attempt(roots: tuple[Node, ...], nodes: tuple[Node, ...], bindings: dict[str, Any]) -> object:  # Any: what patterns bind
-        try:
-            return plan(rule, roots, nodes, bindings)
-        except (GraphoptError, MemoryError):
-            raise
-        except (Exception, SystemExit) as error:  # whatever the rule's author wrote
-            raise RuleError(f"the rule {rule} ({rule.file}:{rule.line}) raised {type(error).__name__} at {roots[0]!r}: {error}") from error
-
-    return explain_rule(rule, model, attempt)
+    return explain_rule(rule, model, partial(tried, rule))
 
 
 def as_data(one: Explanation) -> dict[str, Any]:  # Any: JSON

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from graphopt.errors import InternalError
+from graphopt.errors import GraphoptError, InternalError
 from graphopt.infer.contents import infer_contents
 from graphopt.infer.node import typed
 from graphopt.ir.graph import Graph, Node, Value
 from graphopt.match.language import AnyOf, Call, Pattern
 from graphopt.match.match import CannotSpell, Match
-from graphopt.match.rule import Declined, Rule
+from graphopt.match.rule import Declined, Rule, RuleError
 from graphopt.rewrite import guards
 
 
@@ -49,6 +49,16 @@ def plan(rule: Rule, roots: tuple[Node, ...], nodes: tuple[Node, ...], bindings:
         or guards.keeps_an_output(roots[0], pairs)
     )
     return Declined(refusal.replace("{", "{{").replace("}", "}}")) if refusal is not None else Plan(rule, match, anchor, made, pairs)
+
+
+def tried(rule: Rule, roots: tuple[Node, ...], nodes: tuple[Node, ...], bindings: dict[str, Any]) -> Plan | Declined | None:
+    """`plan`, for who only asks: raises RuleError, with the rule's place and the node, for whatever the rule raises."""
+    try:
+        return plan(rule, roots, nodes, bindings)
+    except (GraphoptError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:  # whatever the rule's author wrote
+        raise RuleError(f"the rule {rule} ({rule.file}:{rule.line}) raised {type(error).__name__} at {roots[0]!r}: {error}") from error
 
 
 def shadowed(graph: Graph) -> frozenset[str]:

@@ -21,6 +21,7 @@ from graphopt.testing.running import Plugins, optimized
 
 RUN = re.compile(r"^# RUN: onnx-opt %s (.*) \| filecheck %s$", re.MULTILINE)
 WHY = re.compile(r"^\s*# WHY ([\w-]+(?:\{[^}]*\})?): (.*)$", re.MULTILINE)
+MEANT = re.compile(r"^[ \t]*#[ \t]*(RUN|WHY)\b.*$", re.MULTILINE)  # what is most likely not just a comment
 FORM = "# RUN: onnx-opt %s -p PIPELINE | filecheck %s"
 
 
@@ -82,6 +83,7 @@ class Golden:
         run = RUN.search(text)
         if run is None:
             raise SpecError(f"{file}: has no line that says what to run: {FORM}")
+        _check_lines(file, text)
         pipeline, plugins, words = None, [], iter(shlex.split(run[1]))
         for word in words:
             name, _, value = word.partition("=")
@@ -94,6 +96,16 @@ class Golden:
         if pipeline is None:
             raise SpecError(f"{file}: the RUN line names no passes; write {FORM}")
         return Golden(file, pipeline, tuple(plugins), tuple(split_text(text)))
+
+
+def _check_lines(file: Path, text: str) -> None:
+    """A line that would not be looked at must not look as if it were. Raises SpecError."""
+    if len(RUN.findall(text)) > 1:
+        raise SpecError(f"{file}: has several RUN lines, one is run: split the file")
+    for line in MEANT.finditer(text):
+        if not (RUN if line[1] == "RUN" else WHY).fullmatch(line[0]):
+            form = FORM if line[1] == "RUN" else "# WHY NAME: REASON"
+            raise SpecError(f"{file}:{text.count(chr(10), 0, line.start()) + 1}: {line[0].strip()!r} is not understood; write {form}")
 
 
 def _check(file: Path, result: str) -> None:

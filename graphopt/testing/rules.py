@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from graphopt import io
 from graphopt.infer.model import infer_model
@@ -13,7 +14,7 @@ from graphopt.observe.observer import Observer
 from graphopt.pipeline.base import Pass, RulePass
 from graphopt.pipeline.pipeline import Pipeline
 from graphopt.pipeline.runner import run_pipeline
-from graphopt.rewrite import plan
+from graphopt.rewrite import tried
 from graphopt.testing.running import Source, read
 from graphopt.verify.selfcheck import RuleReport
 from graphopt.verify.selfcheck import check_rule as examine
@@ -34,7 +35,7 @@ def check_rule(rule: Rule, *, seed: int = 0, effort: str = "normal") -> RuleRepo
 def fires(what: Rule | Pass, source: Source) -> int:
     """How often a rule or a pass changes a model; 0 when it leaves it alone. The model itself stays as it is.
 
-    Raises ModelError for the model, and what the rule raises as a RuleError.
+    Raises ModelError for the model, InternalError, which names the pass or rule and the node, for what it raises.
     """
     model = read(source)
     changes = run_pipeline(Pipeline([RulePass.of(what.name, what) if isinstance(what, Rule) else what]), model)
@@ -45,7 +46,7 @@ def fires(what: Rule | Pass, source: Source) -> int:
 def why_not(what: Rule | Pass, source: Source) -> str:
     """Why a rule does not fire on a model: the node of the furthest attempt and what stopped it. For a pass all that it says.
 
-    Raises AssertionError, with the model, when the rule does fire.
+    Raises AssertionError, with the model, when the rule does fire, RuleError for what it raises.
     """
     model = read(source)
     if isinstance(what, Pass):
@@ -53,7 +54,7 @@ def why_not(what: Rule | Pass, source: Source) -> str:
         run_pipeline(Pipeline([what]), model, told)
         return "; ".join(told.reasons)
     infer_model(model)
-    found = explain(what, model, lambda roots, nodes, bindings: plan(what, roots, nodes, bindings))
+    found = explain(what, model, partial(tried, what))
     for one in found:
         if one.applies:
             raise AssertionError(f"{one}\n{io.print_text(model)}")

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, find, given, settings
 
 import graphopt.testing
 from graphopt import InternalError, Match, ModelError, RulePass, SpecError, Value, io, op, rule, tensor
-from graphopt.match import FLOATING, Declined
+from graphopt.match import FLOATING, Declined, RuleError
 from graphopt.testing import Tolerance, assert_same, check_golden, check_rule, fires, models, optimized, parse, why_not
 from graphopt.testing.running import Source
 from graphopt.verify.selfcheck.validity import check
@@ -86,6 +86,18 @@ def test_fires() -> None:
     assert fires(right, WRONG) == 0
     assert fires(unwilling, TEXT) == 0
     assert fires(FuseRelu(), TEXT.replace("n = Neg(x) y = Max(x, n)", "a = Relu(x) b = Relu(a) y = Relu(b)")) == 2
+
+
+def test_a_rule_that_raises_is_named_with_its_place() -> None:
+    @rule(op.Max(tensor("x"), tensor("y")))
+    def failing(m: Match, x: Value) -> Value:
+        raise KeyError("nothing")
+
+    place = r"the rule failing \(.*test_testing.py:\d+\) raised KeyError at %y = Max"
+    with pytest.raises(RuleError, match=place):
+        why_not(failing, TEXT)
+    with pytest.raises(InternalError, match=r"the pass failing failed on graph .* at %y = Max.*: KeyError: 'nothing'"):
+        fires(failing, TEXT)
 
 
 def test_why_not() -> None:
@@ -197,6 +209,9 @@ def test_a_golden_file_that_is_right(golden: Golden) -> None:
         ("has 'x' twice", "is bored", AssertionError, r"golden.onnxtxt: right should say \"is bored; here.*; it says \"right at the Max"),
         ("# RUN", "# RUM", SpecError, "golden.onnxtxt: has no line that says what to run: # RUN: onnx-opt %s -p PIPELINE"),
         ("-p right", "", SpecError, "golden.onnxtxt: the RUN line names no passes"),
+        ("# RUN", "# RUN: onnx-opt %s -p right | filecheck %s\n# RUN", SpecError, "golden.onnxtxt: has several RUN lines, one is run"),
+        ("# RUN", "# RUN nothing\n# RUN", SpecError, "golden.onnxtxt:1: '# RUN nothing' is not understood; write # RUN: onnx-opt %s"),
+        ("# RUN", "# WHY right nonsense\n# RUN", SpecError, "golden.onnxtxt:1: '# WHY right nonsense' is not understood; write # WHY"),
         ("-p right", "-p right --quickly", SpecError, "golden.onnxtxt: --quickly in the RUN line is not understood"),
         ("-p right", "-p rihgt", SpecError, "no pass is called 'rihgt'; did you mean 'right'?"),
         ("Neg(z)", "Neg(z", ModelError, "the text is no ONNX model"),
