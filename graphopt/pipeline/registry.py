@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar, final
 from graphopt.errors import SpecError, nearest
 from graphopt.pipeline.base import Level, Pass, RulePass
 from graphopt.pipeline.discovery import CODE, discovered, load_plugin, reason_of, timed
+from graphopt.pipeline.loose import PASS_OF_RULES
 from graphopt.pipeline.options import options_of
 from graphopt.pipeline.order import Place, in_order
 from graphopt.pipeline.other_names import OtherName, read_table
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 OURS = "graphopt"  # the plug-in whose passes come first in each level
-NAME = re.compile(r"(?!fixpoint$|when$|level\d+$)[a-z][a-z0-9]*(-[a-z0-9]+)*")
+NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+RESERVED = re.compile(r"fixpoint|when|level\d+")  # words of pipelines
 OPERATOR = re.compile(r"\S+\.[^\s.]+")
 
 
@@ -45,6 +47,13 @@ class Entry:
 
     def __str__(self) -> str:
         return f"{self.target} of the plug-in {self.owner!r}"
+
+
+def _advice(what: str, entry: Entry) -> str:
+    """What else than to uninstall a plug-in helps, where a name is its authors' to choose."""
+    if entry.target.endswith(f":{PASS_OF_RULES}"):
+        return ", or rename the file, whose name is that of the pass of its rules"
+    return f", or rename its {what}" if OPERATOR.fullmatch(entry.name) is None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,32 +84,27 @@ class Registry:
         self.passes = self._unique("pass", lambda plugin: plugin.passes)
         self.single_rules = self._unique("rule", lambda plugin: plugin.rules)
         self.targets = self._unique("target", lambda plugin: plugin.targets)
-        self._operators = {
-            name: Entry(name, target, plugin.name) for plugin in self.plugins for name, target in plugin.operators.items()
-        }
-        self._shapes = self._unique("shape function of", lambda plugin: plugin.shapes, OPERATOR, "domain.Operator")
+        self._operators = [Entry(name, target, plugin.name) for plugin in self.plugins for name, target in plugin.operators.items()]
+        self._shapes = self._unique("shape function of", lambda plugin: plugin.shapes, OPERATOR)
         self._classes: dict[str, type[Pass] | None] = {}
         self._targets: dict[str, Target | None] = {}
         self._levels: dict[tuple[int, str], tuple[str, ...]] = {}
         self._rules: dict[str, KnownRule] | None = None
         self._other_names: dict[str, OtherName] | None = None
 
-    def _unique(
-        self,
-        what: str,
-        of: Callable[[Plugin], dict[str, str]],
-        form: re.Pattern[str] = NAME,
-        said: str = "words of a-z, 0-9 joined by '-'",
-    ) -> dict[str, Entry]:
+    def _unique(self, what: str, of: Callable[[Plugin], dict[str, str]], form: re.Pattern[str] = NAME) -> dict[str, Entry]:
         found: dict[str, Entry] = {}
         for plugin in self.plugins:
             for name, target in of(plugin).items():
                 entry = Entry(name, target, plugin.name)
                 if name in found:
-                    raise SpecError(f"two owners of the {what} {name!r}: {found[name]} and {entry}; uninstall one, or rename its {what}")
-                if form.fullmatch(name):
+                    raise SpecError(f"two owners of the {what} {name!r}: {found[name]} and {entry}; uninstall one{_advice(what, entry)}")
+                if form is NAME and RESERVED.fullmatch(name):
+                    self.fail(f"the {what} {name!r} of the plug-in {plugin.name!r} is left out: {name!r} is a word of pipelines")
+                elif form.fullmatch(name):
                     found[name] = entry
                 else:
+                    said = "words of a-z, 0-9 joined by '-'" if form is NAME else "domain.Operator"
                     self.fail(f"the {what} {name!r} of the plug-in {plugin.name!r} is left out: a name is {said}")
         return found
 
@@ -117,15 +121,21 @@ class Registry:
         from graphopt.schema.facts import OperatorFacts, register
 
         self._announce_shapes()
-        waiting, self._operators = self._operators, {}
-        for entry in waiting.values():
+        waiting, self._operators = self._operators, []
+        owners: dict[tuple[str, str, int], Entry] = {}
+        for entry in waiting:
             try:
                 found = entry.load()
                 if not isinstance(found, OperatorFacts):
                     raise TypeError(f"it is {found!r}, no OperatorFacts")
-                register(found)
             except CODE as error:
                 self.fail(f"the operator {entry.name!r} stays opaque: {entry} cannot be loaded: {reason_of(error)}")
+                continue
+            first = owners.setdefault((found.domain, found.op_type, found.since_version), entry)
+            if first is entry:
+                register(found)
+            else:
+                self.fail(f"{found.domain}.{found.op_type} is described twice: {first} counts, {entry} does not")
 
     def _announce_shapes(self) -> None:
         from graphopt.infer.shape_functions import ShapeFunction, register

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from graphopt.io import parse_text
@@ -16,6 +18,7 @@ from graphopt.schema.facts import OperatorFacts, ParameterFacts
 FLOATS = frozenset({"tensor(float)"})
 X, Y = ParameterFacts("x", "T", FLOATS), ParameterFacts("y", "T", FLOATS)
 SOFTEN = OperatorFacts("my.domain", "Soften", 1, (X,), (Y,), 1, 1)
+NEWER = replace(SOFTEN, since_version=2)
 NO_FACTS = "facts"
 TEXT = """<ir_version: 10, opset_import: ["" : 20, "my.domain" : 1]>
 g (float[2] x) => (float[2] y) { a = my.domain.Soften(x) b = my.domain.Soften(x) y = Add(a, b) }"""
@@ -45,6 +48,15 @@ def test_an_operator_that_nobody_describes_is_opaque() -> None:
 
 def test_an_operator_that_a_plugin_describes_is_known() -> None:
     assert softened(with_operator(f"{__name__}:SOFTEN")) == 2
+
+
+def test_of_two_descriptions_of_an_operator_one_counts_and_the_other_is_told() -> None:
+    """Another version of the operator is none of the same."""
+    soft = Plugin("soft", operators={"Soften": f"{__name__}:SOFTEN", "NewSoften": f"{__name__}:NEWER"})
+    registry = Registry((*installed().plugins, soft, Plugin("too", operators={"Mine": f"{__name__}:SOFTEN"})))
+    assert softened(registry) == 2
+    (told,) = registry.failures
+    assert told.startswith("my.domain.Soften is described twice: ") and told.endswith("of the plug-in 'too' does not")
 
 
 def test_facts_that_are_none_are_reported_and_left_out() -> None:
