@@ -194,8 +194,11 @@ def _sendfile(source: int, target: int, offset: int, count: int) -> int:
 
 
 def write_text(target: Path, text: str) -> None:
-    """Write a text file that appears complete or not at all. Raises ModelError when it cannot be written."""
-    data = text.encode()
+    """Write a text file that appears complete or not at all. Raises ModelError when it cannot be written.
+
+    Of a file name that is no UTF-8, bytes appear as JSON escapes them.
+    """
+    data = text.encode(errors="backslashreplace")
     try:
         if is_special(target):
             target.write_bytes(data)

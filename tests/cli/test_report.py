@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,6 +54,20 @@ def test_one_model_is_drawn(command: Command, model: Path, capsys: pytest.Captur
     assert len(held.data["sides"]) == 1
     assert held.data["report"]["before"]["file_bytes"] == model.stat().st_size
     assert capsys.readouterr().out == ""
+
+
+def test_file_names_that_are_no_text(command: Command, model: Path) -> None:
+    """Linux allows any bytes in them; pages and JSON are UTF-8."""
+    name = os.fsdecode(b"\xff.onnx")
+    try:
+        model.rename(model.with_name(name))
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    assert command("report", name, "-o", "page.html") == 0
+    assert "<title>\\udcff.onnx" in (model.parent / "page.html").read_text(encoding="utf-8")
+    for report in ("page.html", "data.json"):
+        assert command("optimize", name, "-o", "out.onnx", "--report", report, "-q") == 0
+    assert json.loads((model.parent / "data.json").read_text(encoding="utf-8"))["source"] == name
 
 
 def test_two_models_are_drawn_side_by_side(command: Command, model: Path) -> None:
