@@ -220,6 +220,58 @@ def test_one_side_alone_and_both_again(browser: Browser, big: Path) -> None:
     assert [pane.is_displayed() for pane in browser.all(".pane")] == [True, True]
 
 
+def test_what_is_chosen_on_one_side_is_in_sight_once_the_other_is_shown(browser: Browser, big: Path) -> None:
+    browser.open(big, until="all")
+    browser.click("[data-mode=after]")
+    browser.type("#search", "op:softmax", ENTER, ENTER)
+    browser.settle()
+    browser.click("[data-mode=both]")
+    scales = [browser.transform(side)[2] for side in ("before", "after")]
+    assert scales[0] == pytest.approx(scales[1])
+    for side in ("before", "after"):
+        x, y = centre(browser, side, ".over .chosen")
+        assert abs(x) < 0.1 and abs(y) < 0.1
+    assert browser.errors() == []  # no transform of a graph without a size
+
+
+def test_a_side_that_is_hidden_on_its_way_has_arrived_when_it_is_shown(browser: Browser, big: Path) -> None:
+    browser.open(big, until="all")
+    browser.press("p")
+    goal = browser.transform("before"), browser.transform("after")
+    browser.open(big, until="all")
+    browser.run("""
+        document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'p', bubbles: true}));
+        for (const mode of ['after', 'both']) document.querySelector(`[data-mode=${mode}]`).click();""")
+    assert [browser.transform("before"), browser.transform("after")] == [pytest.approx(each, abs=1) for each in goal]
+    assert browser.errors() == []
+
+
+@pytest.mark.parametrize("mode", ["before", "after"])
+@pytest.mark.parametrize("key", ["n", "p"])
+def test_a_rewrite_is_shown_from_one_side_as_from_both(browser: Browser, big: Path, mode: str, key: str) -> None:
+    browser.open(big, until="all")
+    browser.press(key)
+    goal = browser.transform("before"), browser.transform("after")
+    browser.open(big, until="all")
+    browser.click(f"[data-mode={mode}]")
+    browser.settle()
+    browser.press(key)
+    assert [browser.transform("before"), browser.transform("after")] == [pytest.approx(each, abs=1) for each in goal]
+
+
+def test_a_window_that_changes_its_size_does_not_stop_what_moves(browser: Browser, big: Path) -> None:
+    browser.open(big, until="all")
+    browser.press("p")
+    goal = browser.transform("before")
+    browser.open(big, until="all")
+    browser.run("""
+        document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'p', bubbles: true}));
+        document.getElementById('panel').style.display = 'none';""")
+    x, y, scale = browser.transform("before")
+    assert (y, scale) == pytest.approx(goal[1:], abs=1)
+    assert x > goal[0] + 10  # the middle went to the right
+
+
 def test_subgraphs_open_and_close(browser: Browser, branches: Path) -> None:
     browser.open(branches, until="all")
     owner = next(item for item in browser.all(".item.node") if item.text.startswith("If"))

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from graphopt.observe.report import Report
 
 SCRIPTS: Final = (
-    "model.js", "regions.js", "queue.js", "pane.js", "rail.js", "words.js", "details.js", "panel.js", "main.js", "step.js", "search.js",
-    "begin.js",
+    "model.js", "regions.js", "queue.js", "lines.js", "pane.js", "rail.js", "words.js", "details.js", "panel.js", "main.js", "step.js",
+    "search.js", "begin.js",
 )  # fmt: skip
 LIBRARIES: Final = (  # in the order in which they need each other
     "d3-dispatch", "d3-selection", "d3-drag", "d3-color", "d3-interpolate", "d3-timer", "d3-ease", "d3-transition", "d3-zoom",

@@ -198,6 +198,7 @@ function setMode(mode) {
   panes.forEach((pane, index) => {
     pane.root.hidden = mode !== "both" && mode !== "one" && mode !== ["before", "after"][index];
   });
+  panes.forEach((pane) => pane.resized()); // at once: what is revealed next is to stay where it comes
   if (mode !== "both") state.side = mode === "after" ? 1 : 0;
   for (const tab of document.querySelectorAll("[data-mode]")) tab.setAttribute("aria-pressed", String(tab.dataset.mode === mode));
   search(searchBox.value);

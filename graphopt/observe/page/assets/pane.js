@@ -12,23 +12,6 @@ function svg(tag, attributes = {}, ...children) {
   return made;
 }
 
-/** A line from point to point that leaves and arrives upright, as SVG says it. */
-function bent(points) {
-  let path = `M${at(points, 0)}`;
-  for (let next = 2; next < points.length; next += 2) {
-    const middle = ((points[next - 1] + points[next + 1]) / 2).toFixed(1);
-    const isStraight = Math.abs(points[next] - points[next - 2]) < 0.5;
-    path += isStraight
-      ? `L${at(points, next)}`
-      : `C${points[next - 2].toFixed(1)},${middle} ${points[next].toFixed(1)},${middle} ${at(points, next)}`;
-  }
-  return path;
-}
-
-function at(points, place) {
-  return `${points[place].toFixed(1)},${points[place + 1].toFixed(1)}`;
-}
-
 class Pane {
   /** hooks: chosen(pane, node), moved(pane), opened(pane, graph), story, queue */
   constructor(root, side, hooks) {
@@ -52,13 +35,18 @@ class Pane {
     new ResizeObserver(() => this.resized()).observe(this.svg);
   }
 
-  /** What stood in the middle stays there; the top stays at the top. */
+  /** What stood in the middle stays there, and what is on its way there arrives; the top stays at the top. */
   resized() {
-    const wide = this.svg.clientWidth;
-    if (!wide) return;
-    if (this.wide && this.wide !== wide)
-      this.move(d3.zoomIdentity.translate(this.transform.x + (wide - this.wide) / 2, this.transform.y).scale(this.transform.k));
-    this.wide = wide;
+    const [wide, high] = [this.svg.clientWidth, this.svg.clientHeight];
+    if (!wide) {
+      if (this.aim) this.move(this.aim); // while it is hidden nothing moves slowly
+      return;
+    }
+    const shift = this.wide ? (wide - this.wide) / 2 : 0;
+    const fall = this.isCentred ? (high - this.high) / 2 : 0;
+    [this.wide, this.high] = [wide, high];
+    const { x, y, k } = this.aim ?? this.transform;
+    if (shift || fall) this.move(d3.zoomIdentity.translate(x + shift, y + fall).scale(k), Boolean(this.aim));
     this.changed();
   }
 
@@ -74,8 +62,9 @@ class Pane {
     else this.goTop();
   }
 
+  /** Of a hidden one, the size that it had: when it is shown, `resized` goes on from there. */
   get size() {
-    return { width: this.svg.clientWidth || 1, height: this.svg.clientHeight || 1 };
+    return { width: this.svg.clientWidth || this.wide || 1, height: this.svg.clientHeight || this.high || 1 };
   }
 
   goTop() {
@@ -83,8 +72,14 @@ class Pane {
   }
 
   move(transform, slowly = false) {
-    if (slowly && !calm.matches) this.selection.transition().duration(280).call(this.zoom.transform, transform);
-    else this.selection.interrupt().call(this.zoom.transform, transform);
+    const isSlow = slowly && !calm.matches && this.svg.clientWidth > 0; // d3 divides by the size of what it moves slowly
+    this.aim = isSlow ? transform : null;
+    this.isCentred = false;
+    if (!isSlow) return this.selection.interrupt().call(this.zoom.transform, transform);
+    const transition = this.selection.transition().duration(280).call(this.zoom.transform, transform);
+    return transition.on("end interrupt cancel", () => {
+      if (this.aim === transform) this.aim = null;
+    });
   }
 
   /** Move as somebody who looks at this graph does: the other one follows. */
@@ -352,6 +347,7 @@ class Pane {
   reach(y, x, scale = Math.max(this.transform.k, 0.7), items = []) {
     const { width, height } = this.size;
     this.move(d3.zoomIdentity.translate(width / 2 - x * scale, height / 2 - y * scale).scale(scale), true);
+    this.isCentred = !this.svg.clientWidth; // by a height that may be another once it is shown: the details take room
     this.goal = { x, y, scale };
     const open = items.find((item) => item.x === undefined);
     if (!open) return;
@@ -379,21 +375,4 @@ class Pane {
 function filtered(event) {
   if (event.type === "wheel") return event.ctrlKey || event.metaKey;
   return !event.button && !event.ctrlKey;
-}
-
-function tip(points) {
-  const [x, y] = points.slice(-2);
-  return `M${(x - 3.5).toFixed(1)},${(y - 6).toFixed(1)}L${x.toFixed(1)},${y.toFixed(1)}L${(x + 3.5).toFixed(1)},${(y - 6).toFixed(1)}`;
-}
-
-/** The lines over the free row between two regions. */
-function seam(region, next) {
-  let path = "";
-  for (const [name, x] of region.ports) {
-    if (!name.startsWith("out")) continue;
-    const other = next.ports.get(`in${name.slice(3)}`);
-    const [upper, lower] = [region.lower, next.upper];
-    if (other !== undefined) path += bent([x, upper, other, lower]);
-  }
-  return path;
 }
