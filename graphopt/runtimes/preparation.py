@@ -268,19 +268,20 @@ def unsigned_pairs(seen: Seen) -> None:
 
 
 def cancel(seen: Seen) -> None:
-    """After the fusion: a DQ and the Q that undoes it go."""
+    """After the fusion: a DQ and the Q that undoes it go, and what reads the Q reads what the DQ read."""
     for step in list(cancelling(seen)):
-        reader = step.output.only_reader
-        if reader is not None:
+        reader, edge = step.output.only_reader, step.inputs[0]
+        if reader is not None and edge is not None:
             seen.take_out(reader, str(step))
             seen.take_out(step, str(reader))
+            for other in list(reader.output.readers):
+                seen.read_instead(other, reader.output, edge)
+            edge.is_output |= reader.output.is_output
 
 
 def cancelling(seen: Seen) -> Iterator[Step]:
     """The DQs that the Q after them undoes, when that has one reader."""
     for step in seen:
         reader = step.output.only_reader if step.is_dequantize else None
-        if reader is None or not reader.is_quantize or differs(reader, step):
-            continue
-        if len(reader.output.readers) + reader.output.is_output == 1 and not reader.output.is_captured:
+        if reader is not None and reader.is_quantize and not reader.output.is_shared and not differs(reader, step):
             yield step

@@ -9,7 +9,7 @@ from graphopt.ir import Graph, Model, Node
 from graphopt.quantization import COMMUTING
 from graphopt.runtimes.parameters import ACTIVATIONS, absorbs, differs
 from graphopt.runtimes.preparation import cancel
-from graphopt.runtimes.seen import Seen, Step
+from graphopt.runtimes.seen import Edge, Seen, Step, scope_of
 from graphopt.runtimes.units import group_of, refusal, taken_by, unmet
 from graphopt.runtimes.wants import Wants, Why
 
@@ -22,8 +22,8 @@ _SANDWICHED = dict.fromkeys(("propagate-dequantize-down", "propagate-quantize-up
 class Remaining:
     """A Q or DQ that is left. `node` is that of the model, `where` says in words where it or its copy stands when it is not there.
 
-    `culprit` is the node that is not computed on integers, if one is, and `why` says why that is so. `is_boundary`: floats come in or go
-    out here, so that one must be.
+    `culprit` is the node that is not computed on integers, if one is, and `why` says why that is so. `is_boundary`: floats come in here, as
+    an input or a constant, or go out, as an output, so that one must be.
     """
 
     node: Node
@@ -108,10 +108,10 @@ class _Fusion:
         edge = step.inputs[0]
         maker = edge.maker if edge is not None else None
         if edge is None or maker is None:
-            kind = "a constant" if edge is not None and edge.is_const else "an input of the graph"
-            return self.left(step, f"%{edge.name if edge is not None else ''} is {kind}, in floats", boundary=True)
+            words, is_input = _from_outside(step, edge)
+            return self.left(step, f"{words}, in floats", boundary=is_input)
         if maker.is_dequantize:
-            why = _apart(maker, step)
+            why = self.apart(maker, step)
             return self.left(step, f"it quantizes what {maker} dequantized: {why.text}", why.helps)
         if maker.op in ACTIVATIONS and maker not in self.refused:
             return self.of_activation(step, maker)
@@ -126,19 +126,32 @@ class _Fusion:
             return self.left(step, f"{maker} before it changes what it gives ({words}), and is computed on floats", helps, maker)
         behind = maker.source
         if behind is None:
-            return self.left(step, f"{maker} before it reads an input of the graph", "absorb-relu-into-quantize", maker)
+            words, _ = _from_outside(step, maker.input(0))
+            return self.left(step, f"it quantizes what {maker} computes on floats: {words}", "absorb-relu-into-quantize", maker)
         return self.because_of(step, behind, "it quantizes what {} computes on floats")
 
     def of_dequantizer(self, step: Step) -> Remaining:
         edge = step.output
         readers = list(dict.fromkeys(edge.readers))
+        if not readers and edge.is_output:
+            return self.left(step, f"%{edge.name} is an output of {scope_of(step)}, in floats", boundary=True)
+        if not readers and edge.is_captured:
+            return self.left(step, f"%{edge.name} is read inside a subgraph, in floats")
         if not readers:
-            return self.left(step, f"%{edge.name} is an output of the graph, in floats", boundary=True)
+            return self.left(step, f"nobody reads %{edge.name}", "eliminate-dead-nodes")
         for reader in readers:
             if not reader.is_quantize:
                 return self.because_of(step, reader, "{} reads it in floats")
-        why = _apart(step, readers[0])
+        why = self.apart(step, readers[0])
         return self.left(step, f"{readers[0]} quantizes it again: {why.text}", why.helps)
+
+    def apart(self, dequantizer: Step, quantizer: Step) -> Why:
+        """Why a DQ and the Q after it do not cancel."""
+        if text := differs(dequantizer, quantizer):
+            return Why(text, "normalize-quantization" if "zero point input" in text else "")
+        shared = [edge for edge in (dequantizer.output, quantizer.output) if edge.is_shared]
+        hindrance = _sharing(shared[0]) if shared and self.wants.cancels else "the runtime leaves such pairs"
+        return Why(f"they undo each other, but {hindrance}", "cancel-dequantize-quantize")
 
     def because_of(self, step: Step, culprit: Step, said: str) -> Remaining:
         """What is left since another step is not fused."""
@@ -156,9 +169,22 @@ class _Fusion:
         return Remaining(step.origin, step.name, step.is_quantize, reason, helps, found, why, step.note, boundary)
 
 
-def _apart(dequantizer: Step, quantizer: Step) -> Why:
-    """Why a DQ and the Q after it do not cancel."""
-    if text := differs(dequantizer, quantizer):
-        return Why(text, "normalize-quantization" if "zero point input" in text else "")
-    edge = dequantizer.output if dequantizer.output.only_reader is not quantizer else quantizer.output
-    return Why(f"they undo each other, but %{edge.name} has several readers", "cancel-dequantize-quantize")
+def _from_outside(step: Step, edge: Edge | None) -> tuple[str, bool]:
+    """What an edge is that no step of the graph makes, for a step that depends on it, and whether floats have to come in by it."""
+    name = "" if edge is None else edge.name
+    if edge is not None and edge.is_const:
+        return f"%{name} is a constant", True
+    if edge is None or not edge.is_outer:
+        return f"%{name} is an input of {scope_of(step)}", True
+    if edge.value is not None and edge.value.is_input:
+        return f"%{name} is an input of a graph around this subgraph", True
+    return f"%{name} is made outside this subgraph", False
+
+
+def _sharing(edge: Edge) -> str:
+    """Who reads a shared edge, in words."""
+    if edge.is_captured:
+        return f"%{edge.name} is read inside a subgraph"
+    if edge.is_output and edge.maker is not None:
+        return f"%{edge.name} is an output of {scope_of(edge.maker)} as well"
+    return f"%{edge.name} has several readers" if edge.readers else f"nobody reads %{edge.name}"

@@ -16,7 +16,7 @@ from graphopt.quantization import Quantization, is_dequantize, is_quantize, quan
 class Edge:
     """What one step makes and others read. `readers` has a step once for each input that reads it; of a constant they are not kept."""
 
-    __slots__ = ("is_captured", "is_const", "is_output", "maker", "name", "readers", "value")
+    __slots__ = ("is_captured", "is_const", "is_outer", "is_output", "maker", "name", "readers", "value")
 
     def __init__(self, name: str, value: Value | None = None) -> None:
         self.name = name
@@ -25,7 +25,8 @@ class Edge:
         self.readers: list[Step] = []
         self.is_const = value is not None and value.const is not None  # and no caller can change it
         self.is_output = False
-        self.is_captured = False
+        self.is_captured = False  # a graph below reads it
+        self.is_outer = False  # a graph around makes it, or has it as an input
 
     def read_by(self, step: Step) -> None:
         """A step reads it in one place more."""
@@ -40,6 +41,11 @@ class Edge:
             self.readers.pop()  # so that who goes through the readers from the end is not quadratic in them
         else:
             self.readers.remove(step)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether more or less than one reads it; that it is an output counts as one."""
+        return self.is_captured or len(self.readers) + self.is_output != 1
 
     @property
     def only_reader(self) -> Step | None:
@@ -122,6 +128,7 @@ class Seen:
         for value, edge in self._edges.items():
             edge.is_output = graph.exit in value.users
             edge.is_captured = any(reader.graph is not graph for reader in value.users)
+            edge.is_outer = value.scope is not None and value.scope is not graph
 
     def _edge(self, value: Value | None) -> Edge | None:
         if value is None:
@@ -187,6 +194,14 @@ class Seen:
         made.quantization, made.has_zero_point = step.quantization, step.has_zero_point
         self.steps.append(made)
         return made
+
+
+def scope_of(step: Step) -> str:
+    """What the graph is called in a reason about a step of it."""
+    graph = step.origin.graph
+    if graph is not None and graph.function is not None:
+        return "the function"
+    return "the graph" if graph is None or graph.owner is None else "this subgraph"
 
 
 def label(node: Node) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from graphopt.quantization import COMMUTING
 from graphopt.runtimes.parameters import ACTIVATIONS, absorbs
-from graphopt.runtimes.seen import Edge, Step
+from graphopt.runtimes.seen import Edge, Step, scope_of
 from graphopt.runtimes.wants import Condition, Group, Unit, Why
 
 
@@ -54,15 +54,24 @@ def _inputs(unit: Unit, group: Group) -> Why | None:
         found = group.before[slot]
         must = edge is not None and (wanted is None or slot in wanted) and slot not in unit.optional
         if must and found is None and edge is not None:
-            what = "a float constant" if edge.is_const else "computed in floats" if edge.maker is not None else "a float input"
-            return Why(f"its input {slot} (%{edge.name}) is {what}, not dequantized", _would_dequantize(unit, group, slot))
+            return Why(f"its input {slot} (%{edge.name}) is {_undequantized(edge)}", _would_dequantize(unit, group, slot))
         if found is not None and not must and slot not in (*unit.optional, *unit.kept):
             return Why(f"its input {slot} (%{found.output.name}) is dequantized too")
         if found is not None and found.output.only_reader is not step:
             edge = found.output
-            who = "an output of the graph" if edge.is_output else f"read in {len(edge.readers)} places" if edge.readers else "captured"
+            several = f"read in {len(edge.readers)} places"
+            who = f"an output of {scope_of(step)}" if edge.is_output else "read inside a subgraph" if edge.is_captured else several
             return Why(f"%{edge.name}, its input {slot}, is {who}", "make-dequantize-unique")
     return None
+
+
+def _undequantized(edge: Edge) -> str:
+    """What an edge is that no DQ of the graph makes; one of a graph around it may."""
+    if edge.is_const:
+        return "a float constant, not dequantized"
+    if edge.maker is not None:
+        return "computed in floats, not dequantized"
+    return "made outside this subgraph, not dequantized in it" if edge.is_outer else "a float input, not dequantized"
 
 
 def _would_dequantize(unit: Unit, group: Group, slot: int) -> str:
@@ -99,19 +108,20 @@ def _outputs(unit: Unit, group: Group) -> Why | None:
     for edge in last.outputs:
         own = quantizers(edge)
         if edge.name and not own:
-            return _not_quantized(unit, edge)
+            return _not_quantized(unit, last, edge)
         if len(own) > 1:
             return Why(f"its result %{edge.name} is quantized in {len(own)} ways", "share-quantization")
         if own and (edge.is_output or edge.is_captured or len(edge.readers) > 1):
-            also = "an output of the graph" if edge.is_output else "read in floats"
+            elsewhere = "read inside a subgraph" if edge.is_captured else "read in floats"
+            also = f"an output of {scope_of(last)}" if edge.is_output else elsewhere
             return Why(f"its result %{edge.name} is quantized and {also} as well")
     return None
 
 
-def _not_quantized(unit: Unit, edge: Edge) -> Why:
+def _not_quantized(unit: Unit, maker: Step, edge: Edge) -> Why:
     down = "" if unit.becomes else "propagate-dequantize-down"  # a DQ may stand after what runs on integers itself
     if edge.is_output and not edge.readers:
-        return Why(f"its result %{edge.name} is an output of the graph, in floats", down)
+        return Why(f"its result %{edge.name} is an output of {scope_of(maker)}, in floats", down)
     reader = edge.only_reader
     if reader is None:
         return Why(f"its result %{edge.name} is not quantized", down)

@@ -62,7 +62,7 @@ def test_subgraphs_are_looked_at_by_themselves() -> None:
         >
     }"""
     found = foretold(io.parse_text(text)).remaining
-    assert [(one.name, one.is_boundary) for one in found] == [("d", True), ("q", True), ("b", True)]
+    assert [(one.name, one.is_boundary) for one in found] == [("d", False), ("q", False), ("b", True)]
 
 
 def test_shapes_are_read_of_integers_but_not_fused() -> None:
