@@ -73,13 +73,29 @@ def scaled(m: Match, w: Value, b: Value | None, c: Value, groups: int | None) ->
         return factor
     if w.uses > 1 and weights.nbytes > MOST_COPIED:
         return m.no("{} is read elsewhere too, a copy would add {} bytes", w, weights.nbytes)
-    if not (np.isfinite(factor) & (factor != 0)).all():  # 0 times a sum keeps the sign of the sum, which divisions show
+    if not np.isfinite(factor).all() or not ((factor != 0).all() or hides_zeros(m.root.output)):
         return m.no("{} is not finite everywhere, or 0", c)
     product = multiplied(weights, factor, groups)
     if not isinstance(product, Tensor):
         return m.no(product, weights.dtype)
     bias = None if b is None else rounded(m, w, b, elements(tensor_of(b)) * factor)
     return bias if isinstance(bias, Declined) else (m.constant(product, name=w.name), bias)
+
+
+def hides_zeros(value: Value) -> bool:
+    """Whether nobody sees the signs of zeros in a value: whoever reads it adds a constant in which none is negative.
+
+    A sum times 0 has a zero with the sign of the sum, which a division shows; the sum of zeros that the new weights are has not.
+    """
+    return bool(value.users) and all(reader.op == "Add" and _adds_no_negative_zero(reader, value) for reader in value.users)
+
+
+def _adds_no_negative_zero(node: Node, value: Value) -> bool:
+    (other,) = [operand for operand in node.inputs if operand is not value] or [None]
+    if other is None or other.const is None:
+        return False
+    added = elements(other.const)
+    return not ((added == 0) & np.signbit(added)).any()
 
 
 def shifted(m: Match, w: Value, b: Value | None, c: Value, groups: int | None) -> Value | Declined:
