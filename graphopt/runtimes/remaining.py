@@ -128,7 +128,8 @@ class _Fusion:
         if behind is None:
             words, _ = _from_outside(step, maker.input(0))
             return self.left(step, f"it quantizes what {maker} computes on floats: {words}", "absorb-relu-into-quantize", maker)
-        return self.because_of(step, behind, "it quantizes what {} computes on floats")
+        culprit = maker if behind.is_dequantize else behind
+        return self.because_of(step, culprit, "it quantizes what {} computes on floats")
 
     def of_dequantizer(self, step: Step) -> Remaining:
         edge = step.output

@@ -67,6 +67,12 @@ CASES = {
         {"d": "Relu 'r' after it changes", "v": "Relu 'r' after it changes", "y": "Relu 'r' before it changes"},
         frozenset({"move-relu-after-quantize"}),
     ),
+    "relu_that_two_read": Case(
+        "g (uint8[4] x) => (uint8[4] y, float[4] t)",
+        "d = DequantizeLinear(x, s, z) r = Relu(d) y = QuantizeLinear(r, s, z) t = Sin(r)",
+        {"d": "Relu 'r' reads it in floats: the runtime fuses no Relu", "y": "Relu 'r' computes on floats: the runtime fuses no Relu"},
+        frozenset({"move-relu-after-quantize"}),
+    ),
     "clip_is_not_absorbed": Case(
         IMAGE,
         "d = DequantizeLinear(x, s, z) v = DequantizeLinear(c, s, i) m = Conv(d, v) r = Clip(m, half, six) y = QuantizeLinear(r, s, z)",
