@@ -112,10 +112,10 @@ def _read(place: str, *, needs_level: bool) -> _Class:
     text = _source(module)
     head = next((found for found in HEAD.finditer(text) if found[1] == name), None)
     if head is not None:
-        body = text[head.end() :]
-        end = re.search(r"^\S", body, re.MULTILINE)
-        level = LEVEL.search(body, 0, end.start() if end is not None else len(body)) if needs_level else None
-        is_said = not needs_level or level is not None or all(base.strip() in PLAIN_BASES for base in (head[2] or "").split(","))
+        body = re.split(r"^[^\s#]", text[head.end() :], maxsplit=1, flags=re.MULTILINE)[0]
+        level = LEVEL.search(body) if needs_level else None
+        is_plain = all(base.strip() in PLAIN_BASES for base in (head[2] or "").split(",")) and not re.search(r"\blevel\b", body)
+        is_said = not needs_level or level is not None or is_plain
         if head[3] and is_said:
             return _Class(_summary(literal_eval(head[3])), Level[level[1]] if level is not None else Level.BASIC)
     return _imported(place)

@@ -45,6 +45,18 @@ class Silent(Pass):
     name = "silent"
     def run(self, graph, context): return 0
 
+HIGH = Level.EXTENDED
+
+class Tuple(RulePass):
+    """Says it among others."""
+    name, level = "tuple", HIGH
+
+class Annotated(RulePass):
+    """Says it by another name."""
+    name = "annotated"
+# a comment at the margin
+    level: "Level" = Level(2)
+
 def made(name):
     return type(name.capitalize(), (RulePass,), {"name": name, "__doc__": "Is made by a function.", "level": When.LAYOUT})
 
@@ -69,7 +81,7 @@ def test_all_of_ours_are_as_their_classes_say() -> None:
 def test_a_package_without_any_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "catalogued.py").write_text(STRANGER)
     monkeypatch.syspath_prepend(tmp_path)
-    names = ("first", "second", "derived", "silent", "made", "gone")
+    names = ("first", "second", "derived", "silent", "tuple", "annotated", "made", "gone")
     plugin = Plugin("stranger", passes={name: f"catalogued:{name.capitalize()}" for name in names})
     found, failures = catalogue([plugin])
     assert [(one.name, one.summary, one.level) for one in found] == [
@@ -77,6 +89,8 @@ def test_a_package_without_any_index(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("silent", "", 1),
         ("first", "Does one thing, said in two lines.", 2),
         ("derived", "Does it at the level of the other.", 2),
+        ("tuple", "Says it among others.", 2),
+        ("annotated", "Says it by another name.", 2),
         ("made", "Is made by a function.", 3),
     ]
     [failure] = failures
