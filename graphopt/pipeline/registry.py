@@ -50,10 +50,10 @@ class Entry:
 
 
 def _advice(what: str, entry: Entry) -> str:
-    """What else than to uninstall a plug-in helps, where a name is its authors' to choose."""
+    """What to do where two plug-ins have one name: names of operators are nobody's to change, the rest is their authors'."""
     if entry.target.endswith(f":{PASS_OF_RULES}"):
-        return ", or rename the file, whose name is that of the pass of its rules"
-    return f", or rename its {what}" if OPERATOR.fullmatch(entry.name) is None else ""
+        return "rename the file: the pass of its rules is called as it is"
+    return "uninstall one" if OPERATOR.fullmatch(entry.name) else f"uninstall one, or rename its {what}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Registry:
             for name, target in of(plugin).items():
                 entry = Entry(name, target, plugin.name)
                 if name in found:
-                    raise SpecError(f"two owners of the {what} {name!r}: {found[name]} and {entry}; uninstall one{_advice(what, entry)}")
+                    raise SpecError(f"two owners of the {what} {name!r}: {found[name]} and {entry}; {_advice(what, entry)}")
                 if form is NAME and RESERVED.fullmatch(name):
                     self.fail(f"the {what} {name!r} of the plug-in {plugin.name!r} is left out: {name!r} is a word of pipelines")
                 elif form.fullmatch(name):

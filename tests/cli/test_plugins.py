@@ -45,6 +45,15 @@ def test_a_file_is_a_plugin_of_every_command(model: Path, command: Command, opt:
     assert "1 of 1 rules hold" in capsys.readouterr().out
 
 
+def test_a_file_that_is_called_as_a_pass_is(write_plugin: Write, command: Command, capsys: Captured) -> None:
+    for name in ("fuse_gelu.py", "when.py"):
+        write_plugin(name, RULE.format("max_neg_to_abs", "rounding"))
+    assert command("passes", "--plugin", "./fuse_gelu.py") == 2
+    assert capsys.readouterr().err.endswith("; rename the file: the pass of its rules is called as it is\n")
+    assert command("passes", "--plugin", "./when.py") == 0
+    assert "the pass 'when' of the plug-in 'when' is left out: 'when' is a word of pipelines" in capsys.readouterr().err
+
+
 def test_lists_name_the_owner(model: Path, command: Command, capsys: Captured) -> None:
     assert command("passes", "--json", "my-rules", "--plugin", "./my_rules.py") == 0
     [found] = json.loads(capsys.readouterr().out)
