@@ -151,6 +151,7 @@ def test_the_script_is_for_both_commands_and_says_where_it_goes(shell: str, caps
 def test_bash_takes_the_script() -> None:
     bash, program = shutil.which("bash"), Path(sys.executable).with_name("graphopt")
     if bash is None or not program.exists():
+        # What bash makes of the script only bash can tell; from a checkout on the path alone there is no command that it could call.
         pytest.skip("no bash here, or graphopt is not installed as a command")
     words = 'COMP_WORDS=(graphopt optimize --only fuse-conv-b); COMP_CWORD=3; _graphopt_completion "$1"; echo "${COMPREPLY[@]}"'
     script = f'eval "$("$1" completion bash)"; {words}; complete -p graphopt onnx-opt'

@@ -83,10 +83,9 @@ def test_a_dry_run_writes_nothing(command: Command, tmp_path: Path, capsys: pyte
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="other systems have no such device")
 def test_the_result_may_go_to_a_device(command: Command, tmp_path: Path) -> None:
     write(tmp_path)
-    assert command("optimize", "model.onnx", "-o", "/dev/null") == 0
+    assert command("optimize", "model.onnx", "-o", os.devnull) == 0
 
 
 def test_in_place(command: Command, tmp_path: Path) -> None:
@@ -370,6 +369,7 @@ def test_an_unwritable_folder_is_said(command: Command, tmp_path: Path, capsys: 
     folder.mkdir()
     folder.chmod(stat.S_IRUSR | stat.S_IXUSR)
     if _may_write(folder):
+        # No mode of a folder keeps root out, and Windows does not look at it: there is nothing here that could be said.
         pytest.skip("this user may write everywhere, as root may")
     assert command("optimize", "model.onnx", "-o", "read-only/out.onnx", "-q") == 1
     assert "read-only/out.onnx" in capsys.readouterr().err

@@ -62,6 +62,7 @@ def test_file_names_that_are_no_text(command: Command, model: Path) -> None:
     try:
         model.rename(model.with_name(name))
     except OSError:
+        # macOS and Windows name files in Unicode: no report can be asked for of a file that cannot be there.
         pytest.skip("this file system takes no such name")
     assert command("report", name, "-o", "page.html") == 0
     assert "<title>\\udcff.onnx" in (model.parent / "page.html").read_text(encoding="utf-8")

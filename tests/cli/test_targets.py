@@ -247,6 +247,7 @@ def test_onnx_opt_runs_a_level_for_a_target(opt: Command, tmp_path: Path, capsys
 
 
 def test_optimize_in_python_for_a_target() -> None:
+    unchecked: Callable[..., object] = graphopt.optimize  # as a program calls it that nobody checks
     assert graphopt.optimize(plain(IDENTITIES), target=X64).graph.node
     with pytest.raises(SpecError, match="level 2 needs a target"):
         graphopt.optimize(plain(IDENTITIES), 2)
@@ -255,4 +256,4 @@ def test_optimize_in_python_for_a_target() -> None:
         assert len(graphopt.optimize(plain(IDENTITIES), pipeline=pipeline, target=X64).graph.node) == 4
         assert len(graphopt.optimize(plain(IDENTITIES), pipeline=pipeline).graph.node) == 4
     with pytest.raises(SpecError, match="pipeline must be a Pipeline or its text, not 3"):
-        graphopt.optimize(plain(IDENTITIES), pipeline=3)  # type: ignore[call-overload]  # what a caller may do
+        unchecked(plain(IDENTITIES), pipeline=3)

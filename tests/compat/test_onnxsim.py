@@ -250,6 +250,7 @@ def test_the_page_lists_every_argument_of_both() -> None:
         assert listed == set(names)
 
 
+# The peer is no dependency of the tests: its arguments are written down on the page, and compared with it where somebody has it.
 @pytest.mark.skipif(importlib.util.find_spec("onnxsim") is None, reason="onnxsim is not installed, and no test needs it")
 def test_arguments_are_those_of_onnxsim() -> None:
     import onnxsim

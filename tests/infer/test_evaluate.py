@@ -112,9 +112,9 @@ def test_results_are_not_the_callers_to_change() -> None:
 def test_old_versions_run_at_their_own_opset() -> None:
     assert run("Squeeze", np.ones((1, 2)), np.array([0]), opset=11).shape == (2,)
     assert run("Clip", np.array([np.inf], np.float32), opset=11).tolist() == [np.inf]
-    node = Node("Clip", (), 1)
     node = node_of("Relu", np.array([np.inf], np.float32), opset=7)
-    clip = Editor(node.graph.model).insert(Node("Clip", node.inputs), node.graph)  # type: ignore[union-attr, arg-type]  # in a graph
+    assert node.graph is not None
+    clip = Editor(node.graph.model).insert(Node("Clip", node.inputs), node.graph)
     assert evaluate(clip, [Tensor.of(np.array([np.inf], np.float32))])[0].numpy().tolist() == [np.finfo(np.float32).max]
 
 
@@ -142,6 +142,7 @@ def test_size_of_the_result_is_known_before() -> None:
     assert result_bytes(node_of("Expand", np.ones(1, np.float32), np.array([1000, 1000]))) == 4_000_000
     assert result_bytes(node_of("Cast", np.ones(5, np.float32), to=int(DType.int4), opset=21)) == 3
     unknown = node_of("Relu", np.ones(1, np.float32))
-    unknown.inputs[0].type = TensorType(DType.float32, (Dim.symbol("N"),))  # type: ignore[union-attr]  # given
+    (operand,) = filter(None, unknown.inputs)
+    operand.type = TensorType(DType.float32, (Dim.symbol("N"),))
     unknown.output.type = None
     assert result_bytes(unknown) is None
