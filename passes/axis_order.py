@@ -11,8 +11,8 @@ from typing import Any, TypeAlias, TypeVar, final
 
 import numpy as np
 
-from graphopt.ir import Node, Shape, Tensor, TensorType, Value
-from graphopt.passes.deferred import LARGE, Transposed
+from graphopt.ir import LARGE, Node, Shape, Tensor, TensorType, Value
+from graphopt.passes.deferred import Transposed
 from graphopt.patterns.noop import numbers
 from graphopt.schema.spelling import neutral_attribute, neutral_inputs
 

@@ -9,14 +9,12 @@ from typing import Final, final
 import numpy as np
 
 from graphopt.infer import CannotEvaluate, evaluate, infer_node
-from graphopt.ir import FileSlice, Function, Graph, Node, Storage, Tensor, TensorType, Value, element_count
+from graphopt.ir import LARGE, Function, Graph, Node, Storage, Tensor, TensorType, Value, element_count, release
 from graphopt.ir.tensor import Array
 
-LARGE: Final = 1 << 20  # from here on a tensor is worth the trouble
 PIECE: Final = 4 << 20
 TILE: Final = 128  # rows and columns that are transposed at once: both sides fit into the cache
 SAME_BYTES: Final = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})  # the result is the operand, seen otherwise
-PAGES: Final = 1 << 16  # fewer bytes of a file than this may stay in memory: giving them back costs more
 
 
 @final
@@ -75,12 +73,6 @@ def pieces(storage: Storage) -> Iterator[memoryview]:
         piece = view[start : start + PIECE]
         yield piece
         release(storage, start, len(piece))
-
-
-def release(storage: Storage, start: int = 0, length: int | None = None) -> None:
-    """Say that these bytes of a tensor need not stay in memory; nothing happens unless they lie in a file."""
-    if isinstance(storage, FileSlice) and storage.nbytes >= PAGES:
-        storage.file.release_pages(storage.offset + start, storage.nbytes - start if length is None else length)
 
 
 def hash_of(storage: Storage) -> bytes:

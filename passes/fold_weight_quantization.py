@@ -7,9 +7,9 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from graphopt.ir import Graph, Node, Tensor, Value
+from graphopt.ir import LARGE, Graph, Node, Tensor, Value, release
 from graphopt.ir.tensor import Array
-from graphopt.passes.deferred import LARGE, Deferred, release, without_cache
+from graphopt.passes.deferred import Deferred, without_cache
 from graphopt.passes.fold_constants import UNCOUNTED, contradiction, unstorable
 from graphopt.pipeline.base import Context, Pass
 from graphopt.quantization import QUANTIZE, Quantization, is_quantize, quantization_of, quantize

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from typing import ClassVar, Final
 
-from graphopt.ir import FileSlice, Graph, InMemory, Node, Strings, Tensor, Value
+from graphopt.io.tensors import InMessage
+from graphopt.ir import LARGE, FileSlice, Graph, InMemory, Node, Strings, Tensor, Value, release
 from graphopt.ir.graph import EXIT
-from graphopt.passes.deferred import LARGE, hash_of, release
+from graphopt.passes.deferred import hash_of
 from graphopt.passes.eliminate_common_subexpressions import CAPTURING
+from graphopt.patterns.weight_products import WeightProduct
 from graphopt.pipeline.base import Context, Pass
 from graphopt.schema import facts
 
@@ -52,7 +54,7 @@ def can_merge(value: Value) -> bool:
     tensor = value.const
     if tensor is None or not value.users or any(node.op == EXIT or keeps_state(node) for node in value.users):
         return False
-    return tensor.nbytes < LARGE or isinstance(tensor.storage, (FileSlice, InMemory, Strings))
+    return tensor.nbytes < LARGE or isinstance(looked_at(tensor).storage, (FileSlice, InMemory, InMessage, Strings))
 
 
 def keeps_state(node: Node) -> bool:
@@ -62,7 +64,14 @@ def keeps_state(node: Node) -> bool:
 
 def kind_of(tensor: Tensor) -> Hashable:
     """What equal tensors have in common, without reading them."""
-    return int(tensor.dtype), tensor.shape, tensor.nbytes
+    storage = tensor.storage
+    computed = (storage.factor.tobytes(), storage.groups) if isinstance(storage, WeightProduct) else None
+    return int(tensor.dtype), tensor.shape, tensor.nbytes, computed
+
+
+def looked_at(tensor: Tensor) -> Tensor:
+    """What is read of a tensor: weights, where it is their product with factors that are no weights."""
+    return tensor.storage.source if isinstance(tensor.storage, WeightProduct) else tensor
 
 
 def sample_of(tensor: Tensor) -> bytes:
@@ -84,7 +93,7 @@ def content_of(tensor: Tensor) -> bytes:
 def refined(keys: dict[Value, Hashable], refine: Callable[[Tensor], bytes]) -> dict[Value, Hashable]:
     """Only the values whose key others share, with more in the key."""
     shared = Counter(keys.values())
-    return {value: (key, refine(value.tensor)) for value, key in keys.items() if shared[key] > 1 and value.tensor is not None}
+    return {value: (key, refine(looked_at(value.tensor))) for value, key in keys.items() if shared[key] > 1 and value.tensor is not None}
 
 
 def merge(graph: Graph, keys: dict[Value, Hashable], seen: dict[Hashable, Value], source: str, context: Context) -> int:

@@ -9,7 +9,8 @@ import numpy as np
 
 from graphopt.ir import Tensor, Value
 from graphopt.match import FLOATING, Declined, Match, const, op, rule, tensor
-from graphopt.patterns.normalization import elements, factor_and_term, is_precise, normalized, tensor_of
+from graphopt.patterns.normalization import elements, factor_and_term, normalized, tensor_of
+from graphopt.patterns.weight_products import is_precise
 
 x, k, b = tensor("x", dtype=FLOATING), const("k", dtype=FLOATING), const("b", dtype=FLOATING)
 HELD: Final = "float[3] k = {2, -0.5, 3}, float[3] b = {1, 0, -2}, float[3] v = {1, 0.25, 4}"

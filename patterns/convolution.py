@@ -6,7 +6,8 @@ import numpy as np
 
 from graphopt.ir import Node, Tensor, Value
 from graphopt.match import FLOATING, Call, Declined, Match, attr, const, op, opt, rule, tensor
-from graphopt.patterns.normalization import MOST_COPIED, Floats, elements, multiplied, tensor_of
+from graphopt.patterns.normalization import MOST_COPIED, elements, tensor_of
+from graphopt.patterns.weight_products import Floats, multiplied
 
 x, w, b, c = tensor("x"), const("w", dtype=FLOATING), opt(const("b", shape=("C",))), const("c")
 

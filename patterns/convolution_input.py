@@ -8,7 +8,8 @@ from graphopt.ir import Node, Tensor, Value
 from graphopt.ir.tensor import Array
 from graphopt.match import FLOATING, Declined, Match, any_of, attr, const, op, opt, rule, tensor
 from graphopt.patterns.convolution import per_channel, rounded
-from graphopt.patterns.normalization import MOST_COPIED, Floats, elements, multiplied, tensor_of
+from graphopt.patterns.normalization import MOST_COPIED, elements, tensor_of
+from graphopt.patterns.weight_products import Floats, multiplied
 
 
 def has_elements(array: Array) -> bool:

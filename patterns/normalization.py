@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from graphopt.ir import DType, Node, Tensor, Value
+from graphopt.ir import Node, Tensor, Value
 from graphopt.match import FLOATING, Call, Declined, Match, Operand, attr, const, op, opt, rule, tensor
-
-Floats: TypeAlias = npt.NDArray[np.float64]
-UNIT: Final = {DType.float16: 2.0**-10, DType.bfloat16: 2.0**-7, DType.float32: 2.0**-23, DType.float64: 2.0**-52}  # in the last place
+from graphopt.patterns.weight_products import Floats, multiplied
 
 # A weight with another reader is stored a second time; it is not worth more bytes than this.
 MOST_COPIED: Final = 1 << 16
-# Rounding costs half a unit of a channel's largest weight. More means that the factor has pushed the weights out of the range in which
-# the type is precise (float16: below 6e-5).
-MOST_UNITS_LOST: Final = 4.0
-AT_ONCE: Final = 1 << 18  # elements
 
 x, w, b = tensor("x"), const("w", dtype=FLOATING), opt(const("b", shape=("C",)))
 scale, shift, mean, var = (const(name, shape=("C",)) for name in ("scale", "shift", "mean", "var"))
@@ -90,43 +83,6 @@ def factor_and_term(scale: Floats, shift: Floats, mean: Floats, var: Floats, b: 
     variance = var + epsilon
     factor = np.where(variance > 0, scale / np.sqrt(variance), np.nan)
     return factor, (b - mean) * factor + shift
-
-
-@np.errstate(all="ignore")
-def multiplied(weights: Tensor, factor: Floats, groups: int | None) -> Tensor | str:
-    """The weights times one factor per output channel, in float64 and rounded once; or why that cannot be."""
-    source = weights.numpy()
-    if not source.size:
-        return weights
-    rows, spatial = source.shape[0], source.ndim - 2
-    channels = np.arange(len(factor)).reshape(rows if groups is None else groups, -1)  # one line per row of a Conv, or per group
-    if groups is not None:
-        channels = channels.repeat(rows // groups, axis=0)
-    result = np.empty(source.shape, source.dtype)
-    lost, largest = np.zeros(len(factor)), np.zeros(len(factor))
-    step = max(1, AT_ONCE // max(1, source[:1].size))  # in float64 all rows at once would take twice the memory of the weights
-    for start in range(0, rows, step):
-        block = slice(start, start + step)
-        here = channels[block]
-        by = factor[here].reshape(*here.shape, *[1] * spatial)
-        np.multiply(source[block], by, out=result[block], dtype=np.float64, casting="same_kind")
-        if not np.isfinite(result[block]).all():
-            return "the new weights are not finite in {}"
-        if is_precise(result[block], source[block], by):
-            continue
-        exact = source[block].astype(np.float64) * by
-        np.maximum.at(lost, here, np.abs(result[block].astype(np.float64) - exact).reshape(*here.shape, -1).max(-1))
-        np.maximum.at(largest, here, np.abs(exact).reshape(*here.shape, -1).max(-1))
-    if (lost > MOST_UNITS_LOST * UNIT[weights.dtype] * largest).any():
-        return "the new weights are too small for {}"
-    result.flags.writeable = False
-    return Tensor.of(result, weights.dtype)
-
-
-def is_precise(product: npt.NDArray[Any], source: npt.NDArray[Any], factor: Floats) -> bool:
-    """Whether rounding cost no product more than half a unit in its last place: each is a normal number, or exactly 0."""
-    small = np.abs(product) < DType.of(product.dtype).info.smallest_normal
-    return not (small & (source != 0) & (factor != 0)).any() if small.any() else True
 
 
 def elements(tensor: Tensor) -> Floats:

@@ -10,8 +10,9 @@ import numpy as np
 from graphopt.ir import Node, Tensor, Value
 from graphopt.ir.tensor import Array
 from graphopt.match import Call, Declined, Match, const, op, opt, rule, tensor
-from graphopt.patterns.normalization import Floats, elements, factor_and_term, normalized, tensor_of
+from graphopt.patterns.normalization import elements, factor_and_term, normalized, tensor_of
 from graphopt.patterns.quantization_calls import called, dequantize
+from graphopt.patterns.weight_products import Floats
 from graphopt.quantization import Quantization, is_dequantize, limits
 from graphopt.quantization import dequantize as dequantized
 from graphopt.quantization.nodes import plain_quantization

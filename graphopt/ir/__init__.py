@@ -7,7 +7,7 @@ from graphopt.ir.edit import Editor
 from graphopt.ir.graph import Graph, Node, Value, operator
 from graphopt.ir.listener import Listener
 from graphopt.ir.model import Function, Model
-from graphopt.ir.tensor import FileSlice, InMemory, MappedFile, Storage, Strings, Tensor
+from graphopt.ir.tensor import LARGE, FileSlice, InMemory, MappedFile, Storage, Strings, Tensor, release
 from graphopt.ir.types import MapType, OpaqueType, OptionalType, SequenceType, SparseTensorType, TensorType, Type
 from graphopt.ir.verify import verify
 from graphopt.ir.view import GraphView
@@ -24,6 +24,7 @@ __all__ = [
     "Graph",
     "GraphView",
     "InMemory",
+    "LARGE",
     "Listener",
     "MapType",
     "MappedFile",
@@ -44,5 +45,6 @@ __all__ = [
     "Value",
     "element_count",
     "operator",
+    "release",
     "verify",
 ]

@@ -7,7 +7,7 @@ import mmap
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, final
+from typing import Final, Protocol, final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ from graphopt.errors import ModelError
 from graphopt.ir.dtype import DType
 
 Array = npt.NDArray[np.generic]
+LARGE: Final = 1 << 20  # bytes from which on it pays not to keep what can be computed again
+PAGES: Final = 1 << 16  # fewer bytes of a file than this may stay in memory: giving them back costs more
 
 
 class Storage(Protocol):
@@ -103,6 +105,12 @@ class FileSlice:
     def view(self) -> memoryview:
         """The slice of the mapped file."""
         return self.file.view()[self.offset : self.offset + self.nbytes]
+
+
+def release(storage: Storage, start: int = 0, length: int | None = None) -> None:
+    """Say that these bytes of a tensor need not stay in memory; nothing happens unless they lie in a file, and are many."""
+    if isinstance(storage, FileSlice) and storage.nbytes >= PAGES:
+        storage.file.release_pages(storage.offset + start, storage.nbytes - start if length is None else length)
 
 
 @final

@@ -198,6 +198,14 @@ def test_what_differs_in_a_bit_is_not_equal(one: npt.NDArray[Any], other: npt.ND
     assert run(weights(tmp_path / "n.onnx", one, one.copy()), MergeEqualInitializers()) == 1
 
 
+def test_large_weights_of_a_message_are_stored_once(tmp_path: Path) -> None:
+    """A model that was not read from a file: its weights lie in its messages."""
+    one = np.arange(1 << 18, dtype=np.float32)
+    weights(tmp_path / "m.onnx", one, one.copy())
+    message = onnx.load(tmp_path / "m.onnx")
+    assert run(io.load(message), MergeEqualInitializers()) == 1
+
+
 def chain(length: int) -> Model:
     """Relu after Neg after Relu ..., each twice, with as many equal constants."""
     nodes, held, last = [], [], "x"
