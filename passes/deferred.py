@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final, final
 
 import numpy as np
@@ -13,7 +14,9 @@ from graphopt.ir import LARGE, Function, Graph, Node, Storage, Tensor, TensorTyp
 from graphopt.ir.tensor import Array
 
 PIECE: Final = 4 << 20
-TILE: Final = 128  # rows and columns that are transposed at once: both sides fit into the cache
+PART: Final = 2 << 20  # bytes of a result that are computed at once: the cache holds them
+TILE: Final = 128  # columns of a matrix that are filled at once: what is read of them stays in the cache
+MOST_MAPPED: Final = 1 << 26  # bytes of a file that may stay in memory while parts of them are transposed
 SAME_BYTES: Final = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})  # the result is the operand, seen otherwise
 
 
@@ -36,7 +39,7 @@ class Deferred:
 
 @final
 class Transposed:
-    """The bytes of a transposed tensor, computed when asked for; of a source in a file only a few pages are in memory at once."""
+    """The bytes of a transposed tensor, computed when asked for: all of them, or some rows of the result at a time."""
 
     __slots__ = ("_perm", "_source", "nbytes")
 
@@ -45,25 +48,51 @@ class Transposed:
 
     def view(self) -> memoryview:
         """The bytes; they live as long as the view."""
-        source, perm = self._source, self._perm
-        words = np.dtype(f"V{source.dtype.bits // 8}")  # elements only move: their type does not matter
-        array = np.frombuffer(source.storage.view(), words).reshape(source.shape)
-        result = np.empty([source.shape[axis] for axis in perm], words)
-        target = result.transpose(np.argsort(perm))  # looks like the source
-        rows = source.shape[0]
-        stride = source.nbytes // rows
-        step = TILE if len(perm) == 2 else max(1, PIECE // max(1, stride))
-        for start in range(0, rows, step):
-            fill(target[start : start + step], array[start : start + step])
-            release(source.storage, start * stride, min(step, rows - start) * stride)
-        return result.reshape(-1).view(np.uint8).data.toreadonly()
+        wanted = self._wanted()
+        result = np.empty(wanted.shape, wanted.dtype)
+        for rows in self._rows(wanted):
+            self._fill(result[rows], wanted[rows])
+        self.finish()
+        return _bytes_of(result)
+
+    def parts(self) -> Iterator[tuple[int, Callable[[], memoryview]]]:
+        """Rows of the result, a few at a time."""
+        wanted = self._wanted()
+        stride = self.nbytes // max(1, len(wanted))
+        return ((rows.start * stride, partial(self._part, wanted[rows])) for rows in self._rows(wanted))
+
+    def finish(self) -> None:
+        """Let go of what the parts were computed from."""
+        release(self._source.storage)
+
+    def _wanted(self) -> Array:
+        """The source, seen as the result."""
+        source = self._source
+        width = source.dtype.bits // 8
+        words = np.dtype(f"u{width}" if width <= 8 else f"V{width}")  # elements only move; numpy moves integers without the global lock
+        result: Array = np.frombuffer(source.storage.view(), words).reshape(source.shape).transpose(self._perm)
+        return result
+
+    def _rows(self, wanted: Array) -> Iterator[slice]:
+        stride = max(1, self.nbytes // max(1, len(wanted)))
+        step = max(1, PART // stride)
+        return (slice(start, start + step) for start in range(0, len(wanted), step))
+
+    def _part(self, wanted: Array) -> memoryview:
+        part = np.empty(wanted.shape, wanted.dtype)
+        self._fill(part, wanted)
+        return _bytes_of(part)
+
+    def _fill(self, target: Array, wanted: Array) -> None:
+        width = TILE if target.ndim == 2 else target.shape[-1]
+        for start in range(0, target.shape[-1], width):
+            target[..., start : start + width] = wanted[..., start : start + width]
+        if self.nbytes > MOST_MAPPED:
+            release(self._source.storage)
 
 
-def fill(target: Array, source: Array) -> None:
-    """Assign, of matrices a few columns at a time."""
-    width = TILE if source.ndim == 2 else source.shape[-1]
-    for start in range(0, source.shape[-1], width):
-        target[..., start : start + width] = source[..., start : start + width]
+def _bytes_of(array: Array) -> memoryview:
+    return array.reshape(-1).view(np.uint8).data.toreadonly()
 
 
 def pieces(storage: Storage) -> Iterator[memoryview]:

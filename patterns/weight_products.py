@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias, final
 
 import numpy as np
@@ -45,13 +46,21 @@ class WeightProduct:
         """The bytes; they live as long as the view."""
         return self.array().reshape(-1).view(np.uint8).data.toreadonly()
 
-    @np.errstate(all="ignore")
+    def parts(self) -> Iterator[tuple[int, Callable[[], memoryview]]]:
+        """Some rows at a time."""
+        stride = self.nbytes // max(1, self.source.shape[0])
+        return ((block.rows.start * stride, partial(bytes_of, block)) for block in self.blocks())
+
+    def finish(self) -> None:
+        """Let go of the weights."""
+        release(self.source.storage)
+
     def array(self) -> Array:
         """The elements."""
         result = np.empty(self.source.shape, self.source.dtype.numpy)
         for block in self.blocks():
-            np.multiply(block.weights, block.factors, out=result[block.rows], dtype=np.float64, casting="same_kind")
-        release(self.source.storage)
+            multiply(block, result[block.rows])
+        self.finish()
         return result
 
     @np.errstate(all="ignore")
@@ -85,6 +94,19 @@ class WeightProduct:
             part = slice(start, start + step)
             here = channels[part]
             yield Block(part, source[part], here, self.factor[here].reshape(*here.shape, *[1] * spatial))
+
+
+@np.errstate(all="ignore")
+def multiply(block: Block, out: npt.NDArray[Any]) -> None:
+    """Write the product of some rows and their factors."""
+    np.multiply(block.weights, block.factors, out=out, dtype=np.float64, casting="same_kind")
+
+
+def bytes_of(block: Block) -> memoryview:
+    """The bytes of the product."""
+    out = np.empty(block.weights.shape, block.weights.dtype)
+    multiply(block, out)
+    return out.reshape(-1).view(np.uint8).data.toreadonly()
 
 
 def multiplied(weights: Tensor, factor: Floats, groups: int | None) -> Tensor | str:

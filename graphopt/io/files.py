@@ -6,13 +6,14 @@ import errno
 import os
 import secrets
 import sys
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from graphopt.errors import ModelError
-from graphopt.ir.tensor import FileSlice, MappedFile, Storage
+from graphopt.ir.tensor import FileSlice, MappedFile, Parted, Storage
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,6 +24,7 @@ if sys.platform != "win32":
 _CHUNK = 1 << 23
 _OPEN = 64  # source files open at a time: a model may have one for each tensor
 _GATHER = 1 << 16  # smaller pieces are collected and written together
+_THREADS = 4  # that compute and write: more wait for the memory
 _BEHIND = 1 << 26  # bigger tensors would take too much memory, were two of them there at once
 _NOT_HERE = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF, errno.ETXTBSY})
 _ADVICE = {
@@ -59,7 +61,7 @@ def refuse_unwritable(target: Path) -> None:
 class Sink:
     """Writes to one open file. What lies in files is copied by the system, the rest is written piece by piece.
 
-    Of tensors that are computed when asked for, one is written while the next is computed. Close it whatever happens.
+    Of tensors that are computed when asked for, some parts are written while others are computed. Close it whatever happens.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -69,6 +71,7 @@ class Sink:
         self._sources: dict[MappedFile, int | None] = {}
         self._writer: ThreadPoolExecutor | None = None
         self._behind: Future[None] | None = None
+        self._scattered: deque[tuple[Parted, list[Future[int]]]] = deque()
         self.position = 0
 
     def write(self, piece: bytes | memoryview) -> None:
@@ -77,7 +80,7 @@ class Sink:
         self._size += len(piece)
         self.position += len(piece)
         if self._size >= _GATHER:
-            self.flush()
+            self._hand_over()
 
     def pad(self, alignment: int) -> None:
         """Add zeros up to a multiple of `alignment`."""
@@ -92,23 +95,31 @@ class Sink:
                 if len(data) == storage.nbytes:
                     self.write(data)
                     return
-            self.flush()
+            self._hand_over()
             start = self.position
             if source is not None:
                 self._transfer(storage, source)
             self._rest_of(storage, self.position - start)
             return
+        if isinstance(storage, Parted) and self._can_scatter():
+            self._scatter(storage)
+            return
         view = storage.view()
         if len(view) != storage.nbytes:
             raise ModelError(f"a tensor promised {storage.nbytes} bytes and gave {len(view)}")
         if _GATHER <= len(view) <= _BEHIND:
-            self.flush()
+            self._hand_over()
             self._write_behind(view)
             return
         self.write(view)
-        self.flush()  # the view may keep much memory; it is dropped here
+        self._hand_over()  # the view may keep much memory; it is dropped here
 
     def flush(self) -> None:
+        """Hand everything to the system, and wait for what is being computed. Raises what went wrong with it."""
+        self._hand_over()
+        self._await_parts(0)
+
+    def _hand_over(self) -> None:
         """Hand what was gathered to the system."""
         self._settle()
         pieces = self._gathered if self._size >= _CHUNK else [b"".join(self._gathered)]
@@ -119,7 +130,7 @@ class Sink:
     def close(self) -> None:
         """Wait for what is being written, and close the files that were copied from; not the one that was written."""
         if self._writer is not None:
-            self._writer.shutdown()
+            self._writer.shutdown(cancel_futures=True)  # none is left, unless something went wrong
         self._close_sources()
 
     def _put(self, piece: bytes | memoryview) -> None:
@@ -127,13 +138,52 @@ class Sink:
         while left:
             left = left[os.write(self._descriptor, left[:_CHUNK]) :]
 
+    def _can_scatter(self) -> bool:
+        """Whether bytes can be written at any place: not to a pipe."""
+        if not hasattr(os, "pwrite"):
+            return False
+        with suppress(OSError):
+            os.lseek(self._descriptor, 0, os.SEEK_CUR)
+            return True
+        return False
+
+    def _scatter(self, storage: Parted) -> None:
+        """Let the parts of a tensor be computed and written to their places, several at once, while others follow."""
+        self._hand_over()
+        start = self.position
+        parts = [self._threads().submit(self._put_at, start + offset, compute) for offset, compute in storage.parts()]
+        self._scattered.append((storage, parts))
+        self.position = start + storage.nbytes
+        os.lseek(self._descriptor, self.position, os.SEEK_SET)
+        self._await_parts(_BEHIND)
+
+    def _put_at(self, place: int, compute: Callable[[], memoryview]) -> int:
+        left = compute()
+        size = len(left)
+        while left:
+            done = os.pwrite(self._descriptor, left, place)
+            left, place = left[done:], place + done
+        return size
+
+    def _await_parts(self, most: int) -> None:
+        """Wait until parts of no more than so many bytes are still to be written. Raises what went wrong with one."""
+        while sum(storage.nbytes for storage, _ in self._scattered) > most:
+            storage, parts = self._scattered.popleft()
+            written = sum(part.result() for part in parts)
+            storage.finish()
+            if written != storage.nbytes:
+                raise ModelError(f"a tensor promised {storage.nbytes} bytes and gave {written}")
+
     def _write_behind(self, view: memoryview) -> None:
+        self._behind = self._threads().submit(self._put, view)
+        self.position += len(view)
+
+    def _threads(self) -> ThreadPoolExecutor:
         from concurrent.futures import ThreadPoolExecutor  # most models are written without
 
         if self._writer is None:
-            self._writer = ThreadPoolExecutor(max_workers=1)
-        self._behind = self._writer.submit(self._put, view)
-        self.position += len(view)
+            self._writer = ThreadPoolExecutor(max_workers=min(_THREADS, os.cpu_count() or 1))
+        return self._writer
 
     def _settle(self) -> None:
         """Wait for what is being written. Raises what went wrong there."""
@@ -176,7 +226,7 @@ class Sink:
             count = min(_CHUNK, storage.nbytes - done)
             start = storage.offset + done
             self.write(storage.file.view()[start : start + count])
-            self.flush()
+            self._hand_over()
             storage.file.release_pages(start, count)
             done += count
 

@@ -7,7 +7,7 @@ from graphopt.ir.edit import Editor
 from graphopt.ir.graph import Graph, Node, Value, operator
 from graphopt.ir.listener import Listener
 from graphopt.ir.model import Function, Model
-from graphopt.ir.tensor import LARGE, FileSlice, InMemory, MappedFile, Storage, Strings, Tensor, release
+from graphopt.ir.tensor import LARGE, FileSlice, InMemory, MappedFile, Parted, Storage, Strings, Tensor, release
 from graphopt.ir.types import MapType, OpaqueType, OptionalType, SequenceType, SparseTensorType, TensorType, Type
 from graphopt.ir.verify import verify
 from graphopt.ir.view import GraphView
@@ -33,6 +33,7 @@ __all__ = [
     "OpaqueType",
     "Opaque",
     "OptionalType",
+    "Parted",
     "SequenceType",
     "Shape",
     "Size",

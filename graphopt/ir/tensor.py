@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, Protocol, final
+from typing import Final, Protocol, final, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,19 @@ class Storage(Protocol):
 
     def view(self) -> memoryview:
         """The bytes, read-only; mapped or decoded when first asked for."""
+        ...
+
+
+@runtime_checkable
+class Parted(Storage, Protocol):
+    """Bytes that are computed, and can be a part at a time: in any order, several at once."""
+
+    def parts(self) -> Iterator[tuple[int, Callable[[], memoryview]]]:
+        """Where each part begins, and what computes it; all together are the bytes."""
+        ...
+
+    def finish(self) -> None:
+        """Let go of what the parts were computed from."""
         ...
 
 

@@ -23,8 +23,25 @@ def test_transposed_gives_the_bytes_of_numpys_transpose(perm: tuple[int, ...], d
     assert bytes(storage.view()) == array.transpose(perm).tobytes()  # the second time as the first
 
 
-def test_transposed_reads_a_file_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deferred, "PIECE", 1 << 16)
+@pytest.mark.parametrize("perm", list(permutations(range(3))))
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int8, np.float64, np.complex128])
+def test_parts_of_a_transposed_tensor_in_any_order(perm: tuple[int, ...], dtype: type[np.generic], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deferred, "PART", 64)
+    array = np.arange(7 * 3 * 5).reshape(7, 3, 5).astype(dtype)
+    storage = Transposed(Tensor.of(array), perm)
+    held = bytearray(storage.nbytes)
+    for offset, compute in reversed(list(storage.parts())):
+        part = compute()
+        assert not any(held[offset : offset + len(part)])
+        held[offset : offset + len(part)] = part
+    assert bytes(held) == array.transpose(perm).tobytes()
+
+
+@pytest.mark.parametrize(("most", "times"), [(1 << 26, 1), (1 << 16, 9)], ids=["in the end", "all the time"])
+def test_transposed_lets_go_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, times: int) -> None:
+    """Of one in which too much would be mapped after each part; there are eight."""
+    monkeypatch.setattr(deferred, "PART", 1 << 16)
+    monkeypatch.setattr(deferred, "MOST_MAPPED", most)
     array = np.random.default_rng(0).standard_normal((300, 400)).astype(np.float32)
     path = tmp_path / "weights"
     path.write_bytes(b"front" + array.tobytes())
@@ -32,9 +49,7 @@ def test_transposed_reads_a_file_in_pieces(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(MappedFile, "release_pages", lambda self, offset, length: released.append((offset, length)))
     storage = Transposed(Tensor(DType.float32, (300, 400), FileSlice(MappedFile(path), 5, array.nbytes)), (1, 0))
     assert bytes(storage.view()) == array.T.tobytes()
-    assert len(released) > 1
-    assert sum(length for _, length in released) == array.nbytes
-    assert released[0][0] == 5
+    assert released == [(5, array.nbytes)] * times
 
 
 def test_deferred_keeps_nothing() -> None:
