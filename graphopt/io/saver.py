@@ -74,6 +74,7 @@ def save(model: Model, path: str | os.PathLike[str], *, external_data: bool | No
 
 def _plan(model: Model, message: onnx.ModelProto, pending: list[Pending], target: Path, external_data: bool | None) -> _Plan:
     plan = _Plan()
+    _refuse_own_weights(target, model)
     folder = os.path.realpath(target.parent)
     moving: list[Pending] = []
     for each in pending:
@@ -89,6 +90,13 @@ def _plan(model: Model, message: onnx.ModelProto, pending: list[Pending], target
             return plan
     hint = "allow external data" if external_data is False else "no external data can help: it is not in tensors that may lie elsewhere"
     raise ModelError(f"{target}: the file would take {size} bytes, and protobuf readers take less than 2 GiB; {hint}")
+
+
+def _refuse_own_weights(target: Path, model: Model) -> None:
+    """Raise ModelError when the file to be written is one that weights of the model lie in, beside the file that it was read from."""
+    files = model.origin.files if isinstance(model.origin, ModelOrigin) else ()
+    if any(target.exists() and file.path.exists() and target.samefile(file.path) for file in files):
+        raise ModelError(f"{target}: holds weights of the model that is to be written there, and they would be lost; choose another path")
 
 
 def _choices(external_data: bool | None, had: bool) -> tuple[Callable[[Pending], bool], ...]:

@@ -16,6 +16,7 @@ from graphopt import io
 from graphopt.errors import InternalError, ModelError, SpecError
 from graphopt.infer.freeze import Frozen, Wishes, freeze_dimensions
 from graphopt.infer.model import infer_model
+from graphopt.io.about import about
 from graphopt.io.files import refuse_unwritable
 from graphopt.io.held import from_held, to_held
 from graphopt.ir.collector import collector_resting
@@ -134,6 +135,8 @@ class Job:
 
     def _load(self) -> Model:
         model = self.source if isinstance(self.source, Model) else self._fresh()
+        for what, path in (("output", self.output), ("report", self.report_path), ("reproducer", self.reproducer)):
+            refuse_replacing(what, path, about(model).data_files)
         if self.counted:
             self.report.source = str(self.source) if isinstance(self.source, Path) else ""
             self.report.before = Inventory.of(model)

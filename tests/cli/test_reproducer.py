@@ -176,6 +176,18 @@ def test_a_report_replaces_nothing_that_the_run_needs(command: Command, tmp_path
     assert path.read_bytes() == before
 
 
+def test_weights_beside_the_model_are_not_replaced(command: Command, tmp_path: Path, capsys: Captured) -> None:
+    path, weights = write_with_weights(tmp_path), tmp_path / "heavy.bin"
+    (tmp_path / "linked").hardlink_to(weights)
+    before = weights.read_bytes()
+    for asked in (["-o", "heavy.bin"], ["-o", "linked"], ["--report", "./heavy.bin"], ["--reproducer", "heavy.bin"]):
+        assert command("optimize", path.name, *asked, *([] if "-o" in asked else ["--dry-run"])) == 2
+        assert f"would replace {Path(asked[1])}, which this run reads or writes" in capsys.readouterr().err
+    with pytest.raises(ModelError, match="holds weights of the model that is to be written there, and they would be lost"):
+        io.save(io.load(path), weights)
+    assert weights.read_bytes() == before
+
+
 def test_a_run_that_succeeds_leaves_nothing(opt: Command, tmp_path: Path) -> None:
     write(tmp_path)
     assert opt("model.onnx", "-O1", "--verify", "--verify-each", "--reproducer", "kept.onnx") == 0
