@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import final
+import traceback
+from typing import Final, final
 
 from graphopt.ir.graph import Graph
 from graphopt.observe.observer import Observer
 from graphopt.pipeline.registry import OURS, Registry
+
+_PACKAGE: Final = __name__.partition(".")[0]
+_OURS: Final = (f"{_PACKAGE}.passes", f"{_PACKAGE}.patterns")
 
 
 @final
@@ -21,6 +25,19 @@ class Running(Observer):
 
     def pass_ended(self, name: str, graph: Graph, changes: int, seconds: float) -> None:
         self.name = ""
+
+
+def line_in(owner: type, error: BaseException) -> str:
+    """FILE:LINE, where an error left the package of a class; where it was raised, when it never was there.
+
+    Of graphopt that is what passes and patterns say, not the engine that they call.
+    """
+    package = owner.__module__.partition(".")[0]
+    homes = _OURS if package == _PACKAGE else (package,)
+    frames = list(traceback.walk_tb(error.__traceback__))
+    own = [at for at in frames if f"{at[0].f_globals.get('__name__')}.".startswith(tuple(f"{home}." for home in homes))]
+    frame, line = (own or frames)[-1]
+    return f"{frame.f_code.co_filename}:{line}"
 
 
 def advice(step: str, registry: Registry) -> str:

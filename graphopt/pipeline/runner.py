@@ -16,6 +16,7 @@ from graphopt.ir.model import Model
 from graphopt.ir.scopes import part_names
 from graphopt.observe.observer import Observer
 from graphopt.pipeline.base import Context, Level, Pass, RulePass
+from graphopt.pipeline.blame import line_in
 from graphopt.pipeline.pipeline import ROUNDS, Fixpoint, LevelStep, Pipeline, Skip, Step, When, no_target
 from graphopt.pipeline.registry import Registry, installed
 
@@ -231,7 +232,7 @@ class _Run:
             except (ModelError, SpecError, MemoryError):
                 raise  # the model's, the caller's or the machine's fault: no pass is to blame
             except (Exception, SystemExit) as error:  # a stranger's pass may end itself as a script does
-                raise broken(name, graph, error) from error
+                raise broken(step, graph, error) from error
 
 
 def _checked(changes: object) -> int:
@@ -240,12 +241,12 @@ def _checked(changes: object) -> int:
     raise InternalError(f"it returned {changes!r}, not how many changes it made")
 
 
-def broken(name: str, graph: Graph, error: Exception | SystemExit) -> InternalError:
-    """What to tell when a pass failed on a graph: which, where, at which node if that is known, and how."""
+def broken(step: Pass, graph: Graph, error: Exception | SystemExit) -> InternalError:
+    """What to tell when a pass failed on a graph: which, where, at which node if that is known, and how; and below, at which line."""
     node = _node_at(error.__traceback__)
     where = f" at {node!r}" if node is not None else ""
-    said = str(error) if isinstance(error, InternalError) else f"{type(error).__name__}: {error}"
-    return InternalError(f"the pass {name} failed on graph {graph.name!r}{where}: {said}")
+    said = str(error) if isinstance(error, InternalError) else f"{type(error).__name__}: {error}\nraised at {line_in(type(step), error)}"
+    return InternalError(f"the pass {step} failed on graph {graph.name!r}{where}: {said}")
 
 
 def _node_at(traceback: TracebackType | None) -> Node | None:
