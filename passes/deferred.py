@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Final, final
+from math import prod
+from typing import Final, NamedTuple, final
 
 import numpy as np
 
 from graphopt.infer import CannotEvaluate, evaluate, infer_node
 from graphopt.ir import LARGE, Function, Graph, Node, Storage, Tensor, TensorType, Value, element_count, release
-from graphopt.ir.tensor import Array
+from graphopt.ir.tensor import Array, raw
 
 PIECE: Final = 4 << 20
 PART: Final = 2 << 20  # bytes of a result that are computed at once: the cache holds them
-TILE: Final = 128  # columns of a matrix that are filled at once: what is read of them stays in the cache
+TILE: Final = 128  # rows and columns that are transposed at once: both sides fit into the cache
 MOST_MAPPED: Final = 1 << 26  # bytes of a file that may stay in memory while parts of them are transposed
 SAME_BYTES: Final = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})  # the result is the operand, seen otherwise
 
@@ -37,9 +38,18 @@ class Deferred:
         return self._compute().storage.view()
 
 
+class Matrices(NamedTuple):
+    """A tensor whose rows and columns change places: so many matrices, each element of which is a run of elements that stay together."""
+
+    stack: int
+    rows: int
+    columns: int
+    run: int
+
+
 @final
 class Transposed:
-    """The bytes of a transposed tensor, computed when asked for: all of them, or some rows of the result at a time."""
+    """The bytes of a transposed tensor, computed when asked for: all of them, or a few columns of a matrix at a time."""
 
     __slots__ = ("_perm", "_source", "nbytes")
 
@@ -47,52 +57,73 @@ class Transposed:
         self.nbytes, self._source, self._perm = source.nbytes, source, perm
 
     def view(self) -> memoryview:
-        """The bytes; they live as long as the view."""
-        wanted = self._wanted()
-        result = np.empty(wanted.shape, wanted.dtype)
-        for rows in self._rows(wanted):
-            self._fill(result[rows], wanted[rows])
-        self.finish()
-        return _bytes_of(result)
+        """The bytes; they live as long as the view. Of a source in a file only a few pages are in memory at once."""
+        array, source = self._words(), self._source
+        result = np.empty([source.shape[axis] for axis in self._perm], array.dtype)
+        target = result.transpose(np.argsort(self._perm))  # looks like the source
+        rows = source.shape[0]
+        stride = source.nbytes // rows
+        step = TILE if len(self._perm) == 2 else max(1, PIECE // max(1, stride))
+        for start in range(0, rows, step):
+            fill(target[start : start + step], array[start : start + step])
+            release(source.storage, start * stride, min(step, rows - start) * stride)
+        return raw(result)
 
     def parts(self) -> Iterator[tuple[int, Callable[[], memoryview]]]:
-        """Rows of the result, a few at a time."""
-        wanted = self._wanted()
-        stride = self.nbytes // max(1, len(wanted))
-        return ((rows.start * stride, partial(self._part, wanted[rows])) for rows in self._rows(wanted))
+        """Some columns of a matrix after the other, which are rows of the result; all at once where no matrix is transposed."""
+        form = as_matrices(self._source.shape, self._perm)
+        if form is None:
+            yield 0, self.view
+            return
+        array = self._words().reshape(form)
+        width = self.nbytes // (form.stack * form.columns)  # bytes of a column
+        step = max(1, PART // width)
+        for number in range(form.stack):
+            for start in range(0, form.columns, step):
+                yield (number * form.columns + start) * width, partial(self._part, array[number, :, start : start + step])
 
     def finish(self) -> None:
         """Let go of what the parts were computed from."""
         release(self._source.storage)
 
-    def _wanted(self) -> Array:
-        """The source, seen as the result."""
+    def _words(self) -> Array:
+        """The elements; they only move, so their type does not matter, but integers numpy moves without its global lock."""
         source = self._source
         width = source.dtype.bits // 8
-        words = np.dtype(f"u{width}" if width <= 8 else f"V{width}")  # elements only move; numpy moves integers without the global lock
-        result: Array = np.frombuffer(source.storage.view(), words).reshape(source.shape).transpose(self._perm)
-        return result
+        return np.frombuffer(source.storage.view(), f"u{width}" if width <= 8 else f"V{width}").reshape(source.shape)
 
-    def _rows(self, wanted: Array) -> Iterator[slice]:
-        stride = max(1, self.nbytes // max(1, len(wanted)))
-        step = max(1, PART // stride)
-        return (slice(start, start + step) for start in range(0, len(wanted), step))
-
-    def _part(self, wanted: Array) -> memoryview:
+    def _part(self, columns: Array) -> memoryview:
+        wanted = columns.swapaxes(0, 1)
         part = np.empty(wanted.shape, wanted.dtype)
-        self._fill(part, wanted)
-        return _bytes_of(part)
-
-    def _fill(self, target: Array, wanted: Array) -> None:
-        width = TILE if target.ndim == 2 else target.shape[-1]
-        for start in range(0, target.shape[-1], width):
-            target[..., start : start + width] = wanted[..., start : start + width]
+        for start in range(0, part.shape[1], TILE):
+            part[:, start : start + TILE] = wanted[:, start : start + TILE]
         if self.nbytes > MOST_MAPPED:
-            release(self._source.storage)
+            self.finish()
+        return raw(part)
 
 
-def _bytes_of(array: Array) -> memoryview:
-    return array.reshape(-1).view(np.uint8).data.toreadonly()
+def as_matrices(shape: tuple[int, ...], perm: tuple[int, ...]) -> Matrices | None:
+    """A transposition as one of matrices: what stays in front, two groups of axes that change places, what stays behind."""
+    moved = [axis for axis in perm if shape[axis] != 1]
+    groups: list[list[int]] = []
+    for axis in moved:
+        behind = groups[-1][-1] if groups else None
+        if behind is not None and all(shape[between] == 1 for between in range(behind + 1, axis)) and behind < axis:
+            groups[-1].append(axis)
+        else:
+            groups.append([axis])
+    order = sorted(groups)
+    sizes = [prod(shape[axis] for axis in group) for group in order]
+    stack = sizes.pop(0) if groups and groups[0] == order[0] else 1
+    run = sizes.pop() if len(sizes) > 1 and groups[-1] == order[-1] else 1
+    return Matrices(stack, sizes[0], sizes[1], run) if len(sizes) == 2 else None
+
+
+def fill(target: Array, source: Array) -> None:
+    """Assign, of matrices a few columns at a time."""
+    width = TILE if source.ndim == 2 else source.shape[-1]
+    for start in range(0, source.shape[-1], width):
+        target[..., start : start + width] = source[..., start : start + width]
 
 
 def pieces(storage: Storage) -> Iterator[memoryview]:

@@ -82,7 +82,7 @@ LEVELS: dict[int, tuple[str, ...]] = {
         "fuse-div-mul",
         # Before terms per channel go into the Conv that makes the channels.
         "push-transposes",
-        # What is left of them.
+        # The Transposes that are left stand where runtimes merge them.
         "move-transpose-to-conv",
         # Before equal weights become one: weights that two convolutions share stay as they are when they are large.
         "fuse-conv-bn",

@@ -27,7 +27,7 @@ class MergeEqualInitializers(Pass):
     Keeps:   initializers that are inputs or outputs of a graph, or statistics of a BatchNormalization that trains. Equal means the
              same element type, shape and bytes: +0 and -0 differ. A constant of a subgraph gives way to an equal one around it. Of
              weights only a sample is read, unless a sample is found twice; constants that are computed only when written are left
-             alone. Exact.
+             alone, but for weights with the same factors. Exact.
     """
 
     name: ClassVar[str] = "merge-equal-initializers"
@@ -65,7 +65,7 @@ def keeps_state(node: Node) -> bool:
 def kind_of(tensor: Tensor) -> Hashable:
     """What equal tensors have in common, without reading them."""
     storage = tensor.storage
-    computed = (storage.factor.tobytes(), storage.groups) if isinstance(storage, WeightProduct) else None
+    computed = (storage.source.shape, storage.factor.tobytes(), storage.groups) if isinstance(storage, WeightProduct) else None
     return int(tensor.dtype), tensor.shape, tensor.nbytes, computed
 
 

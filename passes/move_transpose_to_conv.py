@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, TypeAlias
+from typing import ClassVar, Final
 
 from graphopt.ir import Node, Value
-from graphopt.match import Declined, Match, attr, op, rule, tensor
+from graphopt.match import Declined, Match, op, rule, tensor
 from graphopt.match.rule import Rule
 from graphopt.passes.axis_order import Perm, inverse
 from graphopt.passes.permuted_reshape import reshape
@@ -13,8 +13,6 @@ from graphopt.passes.transpose_regions import perm_of
 from graphopt.pipeline.base import RulePass
 from graphopt.schema import facts
 from graphopt.schema.traits import ELEMENTWISE_UNARY
-
-Order: TypeAlias = "Perm | None"
 
 IMAGES: Final = frozenset({"AveragePool", "BatchNormalization", "Conv", "ConvTranspose", "InstanceNormalization", "MaxPool", "Resize"})
 
@@ -43,8 +41,8 @@ def examples_after() -> list[str]:
     ]
 
 
-@rule(op.Transpose(op.Reshape(x, tensor("shape")).named("merged"), perm=attr("perm")), keeps_type=True, examples=examples_after)
-def transpose_after_conv(m: Match, x: Value, merged: Node, perm: Order) -> Value | Declined | None:
+@rule(op.Transpose(op.Reshape(x, tensor("shape")).named("merged")), keeps_type=True, examples=examples_after)
+def transpose_after_conv(m: Match, x: Value, merged: Node) -> Value | Declined | None:
     """Transpose<perm = (0, 2, 1)>(Reshape(x, (N, C, H * W)))  ->  Reshape(Transpose<perm = (0, 2, 3, 1)>(x), (N, H * W, C))"""
     order = perm_of(m.root)
     if order is None or not makes_image(x.producer):
@@ -60,8 +58,8 @@ def transpose_after_conv(m: Match, x: Value, merged: Node, perm: Order) -> Value
     return m.op.Reshape(m.op.Transpose(x, perm=found), m.constant(passed.constants[1], name="shape"))
 
 
-@rule(op.Reshape(op.Transpose(x, perm=attr("perm")).named("moved"), tensor("shape")), keeps_type=True, examples=examples_before)
-def transpose_before_conv(m: Match, x: Value, moved: Node, perm: Order) -> Value | Declined | None:
+@rule(op.Reshape(op.Transpose(x).named("moved"), tensor("shape")), keeps_type=True, examples=examples_before)
+def transpose_before_conv(m: Match, x: Value, moved: Node) -> Value | Declined | None:
     """Reshape(Transpose<perm = (0, 2, 1)>(x), (N, C, H, W))  ->  Transpose<perm = (0, 3, 1, 2)>(Reshape(x, (N, H, W, C)))"""
     order = perm_of(moved)
     users = m.root.output.users

@@ -7,7 +7,7 @@ from typing import Final, final
 import numpy as np
 
 from graphopt.ir import DType, Tensor, Value
-from graphopt.ir.tensor import Array
+from graphopt.ir.tensor import Array, raw
 from graphopt.match import Declined, Match, any_of, const, op, rule, tensor
 
 SMALLEST: Final = 2.0**-24  # a factor below could push ordinary weights out of the normal numbers
@@ -75,4 +75,4 @@ class Scaled:
         """The bytes; they live as long as the view."""
         source = np.frombuffer(self._source.storage.view(), self._source.dtype.numpy)
         result: Array = self._operation(source, self._factor.numpy().reshape(-1))
-        return result.view(np.uint8).data.toreadonly()
+        return raw(result)

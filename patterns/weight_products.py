@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphopt.ir import LARGE, DType, Tensor, release
-from graphopt.ir.tensor import Array
+from graphopt.ir.tensor import Array, raw
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 UNIT: Final = {DType.float16: 2.0**-10, DType.bfloat16: 2.0**-7, DType.float32: 2.0**-23, DType.float64: 2.0**-52}  # in the last place
@@ -44,7 +44,7 @@ class WeightProduct:
 
     def view(self) -> memoryview:
         """The bytes; they live as long as the view."""
-        return self.array().reshape(-1).view(np.uint8).data.toreadonly()
+        return raw(self.array())
 
     def parts(self) -> Iterator[tuple[int, Callable[[], memoryview]]]:
         """Some rows at a time."""
@@ -79,7 +79,7 @@ class WeightProduct:
                 shape = (*block.channels.shape, -1)
                 np.maximum.at(lost, block.channels, np.abs(product.astype(np.float64) - exact).reshape(shape).max(-1))
                 np.maximum.at(largest, block.channels, np.abs(exact).reshape(shape).max(-1))
-        release(self.source.storage)
+        self.finish()
         return "the new weights are too small for {}" if (lost > MOST_UNITS_LOST * UNIT[dtype] * largest).any() else None
 
     def blocks(self) -> Iterator[Block]:
@@ -96,17 +96,17 @@ class WeightProduct:
             yield Block(part, source[part], here, self.factor[here].reshape(*here.shape, *[1] * spatial))
 
 
-@np.errstate(all="ignore")
 def multiply(block: Block, out: npt.NDArray[Any]) -> None:
     """Write the product of some rows and their factors."""
-    np.multiply(block.weights, block.factors, out=out, dtype=np.float64, casting="same_kind")
+    with np.errstate(all="ignore"):  # its own for each thread: numpy 1 shares that of a decorator
+        np.multiply(block.weights, block.factors, out=out, dtype=np.float64, casting="same_kind")
 
 
 def bytes_of(block: Block) -> memoryview:
     """The bytes of the product."""
     out = np.empty(block.weights.shape, block.weights.dtype)
     multiply(block, out)
-    return out.reshape(-1).view(np.uint8).data.toreadonly()
+    return raw(out)
 
 
 def multiplied(weights: Tensor, factor: Floats, groups: int | None) -> Tensor | str:

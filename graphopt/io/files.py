@@ -25,7 +25,7 @@ _CHUNK = 1 << 23
 _OPEN = 64  # source files open at a time: a model may have one for each tensor
 _GATHER = 1 << 16  # smaller pieces are collected and written together
 _THREADS = 4  # that compute and write: more wait for the memory
-_BEHIND = 1 << 26  # bigger tensors would take too much memory, were two of them there at once
+_BEHIND = 1 << 26  # bytes that may wait to be written: more would take too much memory
 _NOT_HERE = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF, errno.ETXTBSY})
 _ADVICE = {
     errno.ENOSPC: "free some space or choose another disk",

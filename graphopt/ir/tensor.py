@@ -7,7 +7,7 @@ import mmap
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, Protocol, final, runtime_checkable
+from typing import Any, Final, Protocol, final, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -118,6 +118,11 @@ class FileSlice:
     def view(self) -> memoryview:
         """The slice of the mapped file."""
         return self.file.view()[self.offset : self.offset + self.nbytes]
+
+
+def raw(array: npt.NDArray[Any]) -> memoryview:
+    """The bytes of an array whose elements lie one after the other."""
+    return array.reshape(-1).view(np.uint8).data.toreadonly()
 
 
 def release(storage: Storage, start: int = 0, length: int | None = None) -> None:

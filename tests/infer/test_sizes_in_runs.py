@@ -250,9 +250,10 @@ RESHAPES: list[Any] = [
 
 
 def test_pads_beside_padding_that_is_chosen() -> None:
-    """Which the text of Conv forbids: onnxruntime takes no such Conv, onnx counts the windows with these pads."""
-    _, shapes = claimed("Conv", [f32(N, 1, M), f32(4, 1, 3)], {"auto_pad": "VALID", "pads": [0, 1]})
-    assert text(shapes[0]) == "N, 4, ?"
+    """Which the texts forbid: onnxruntime takes no such Conv and pools without these pads, onnx counts the windows with them."""
+    both = {"auto_pad": "VALID", "pads": [0, 1]}
+    assert text(claimed("Conv", [f32(N, 1, M), f32(4, 1, 3)], both)[1][0]) == "N, 4, ?"
+    assert text(claimed("MaxPool", [f32(N, 1, 8)], {"kernel_shape": [3], **both})[1][0]) == "N, 1, ?"
 
 
 CRASHING = {"ConvTranspose", "Einsum", "OneHot"}  # with sizes of 0, in older runtimes

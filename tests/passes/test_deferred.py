@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from itertools import permutations
+from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from graphopt.ir import DType, FileSlice, InMemory, MappedFile, Tensor
 from graphopt.passes import deferred
-from graphopt.passes.deferred import Deferred, Transposed, hash_of, pieces
+from graphopt.passes.deferred import Deferred, Transposed, as_matrices, hash_of, pieces
 
 
 @pytest.mark.parametrize("perm", list(permutations(range(3))))
@@ -23,11 +26,17 @@ def test_transposed_gives_the_bytes_of_numpys_transpose(perm: tuple[int, ...], d
     assert bytes(storage.view()) == array.transpose(perm).tobytes()  # the second time as the first
 
 
-@pytest.mark.parametrize("perm", list(permutations(range(3))))
+SHAPES = [(7, 3, 5), (7, 1, 5), (4, 3, 2, 5), (1, 6, 2, 3)]
+
+
+@pytest.mark.parametrize(("shape", "perm"), [(shape, perm) for shape in SHAPES for perm in permutations(range(len(shape)))])
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int8, np.float64, np.complex128])
-def test_parts_of_a_transposed_tensor_in_any_order(perm: tuple[int, ...], dtype: type[np.generic], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_of_a_transposed_tensor_in_any_order(
+    shape: tuple[int, ...], perm: tuple[int, ...], dtype: type[np.generic], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(deferred, "PART", 64)
-    array = np.arange(7 * 3 * 5).reshape(7, 3, 5).astype(dtype)
+    monkeypatch.setattr(deferred, "TILE", 2)
+    array = np.arange(prod(shape)).reshape(shape).astype(dtype)
     storage = Transposed(Tensor.of(array), perm)
     held = bytearray(storage.nbytes)
     for offset, compute in reversed(list(storage.parts())):
@@ -37,18 +46,52 @@ def test_parts_of_a_transposed_tensor_in_any_order(perm: tuple[int, ...], dtype:
     assert bytes(held) == array.transpose(perm).tobytes()
 
 
+@pytest.mark.parametrize(
+    ("shape", "perm", "form"),
+    [
+        ((3, 4), (1, 0), (1, 3, 4, 1)),
+        ((2, 3, 4), (0, 2, 1), (2, 3, 4, 1)),
+        ((3, 4, 5), (1, 0, 2), (1, 3, 4, 5)),
+        ((2, 3, 4, 5), (0, 2, 1, 3), (2, 3, 4, 5)),
+        ((2, 3, 4, 5), (2, 3, 0, 1), (1, 6, 20, 1)),
+        ((2, 3, 1, 5), (2, 3, 0, 1), (1, 6, 5, 1)),
+        ((3, 1, 4), (2, 1, 0), (1, 3, 4, 1)),
+        ((3, 3, 4, 5), (3, 2, 0, 1), None),
+        ((3, 4, 5), (2, 1, 0), None),
+        ((3, 1, 5), (1, 0, 2), None),
+    ],
+)
+def test_which_transpositions_are_of_matrices(shape: tuple[int, ...], perm: tuple[int, ...], form: tuple[int, ...] | None) -> None:
+    assert as_matrices(shape, perm) == form
+
+
+def in_a_file(folder: Path, array: npt.NDArray[Any]) -> Tensor:
+    """A tensor five bytes behind the beginning of a file."""
+    (folder / "weights").write_bytes(b"front" + array.tobytes())
+    return Tensor(DType.of(array.dtype), array.shape, FileSlice(MappedFile(folder / "weights"), 5, array.nbytes))
+
+
+def test_a_view_reads_a_file_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    array = np.random.default_rng(0).standard_normal((300, 400)).astype(np.float32)
+    released = []
+    monkeypatch.setattr(MappedFile, "release_pages", lambda self, offset, length: released.append((offset, length)))
+    assert bytes(Transposed(in_a_file(tmp_path, array), (1, 0)).view()) == array.T.tobytes()
+    assert len(released) > 1
+    assert sum(length for _, length in released) == array.nbytes
+    assert released[0][0] == 5
+
+
 @pytest.mark.parametrize(("most", "times"), [(1 << 26, 1), (1 << 16, 9)], ids=["in the end", "all the time"])
-def test_transposed_lets_go_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, times: int) -> None:
-    """Of one in which too much would be mapped after each part; there are eight."""
+def test_parts_let_go_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, times: int) -> None:
+    """Of one of which too much would be in memory after each of the eight parts as well."""
     monkeypatch.setattr(deferred, "PART", 1 << 16)
     monkeypatch.setattr(deferred, "MOST_MAPPED", most)
     array = np.random.default_rng(0).standard_normal((300, 400)).astype(np.float32)
-    path = tmp_path / "weights"
-    path.write_bytes(b"front" + array.tobytes())
     released = []
     monkeypatch.setattr(MappedFile, "release_pages", lambda self, offset, length: released.append((offset, length)))
-    storage = Transposed(Tensor(DType.float32, (300, 400), FileSlice(MappedFile(path), 5, array.nbytes)), (1, 0))
-    assert bytes(storage.view()) == array.T.tobytes()
+    storage = Transposed(in_a_file(tmp_path, array), (1, 0))
+    assert b"".join(compute() for _, compute in storage.parts()) == array.T.tobytes()
+    storage.finish()
     assert released == [(5, array.nbytes)] * times
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -9,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from graphopt import optimize
-from graphopt.ir import DType, InMemory, Tensor
+from graphopt import io, optimize
+from graphopt.ir import DType, Editor, InMemory, Model, Tensor
+from graphopt.passes.deferred import Transposed
+from graphopt.passes.merge_equal_initializers import kind_of
 from graphopt.patterns.weight_products import WeightProduct, multiplied
 from tests.passes.test_fuse_conv_bn import model
 
@@ -94,3 +97,37 @@ def test_equal_products_are_stored_once(scale: float, stored: int) -> None:
     result = optimize(message)
     assert [node.op_type for node in result.graph.node] == ["Conv", "Conv"]
     assert sum(len(held.raw_data) > 1000 for held in result.graph.initializer) == stored
+
+
+@pytest.mark.parametrize("perm", [None, (1, 0, 2, 3)])
+def test_products_of_products_are_written_by_threads(tmp_path: Path, perm: tuple[int, ...] | None) -> None:
+    """And what numpy does about overflows in this thread stays as it is."""
+    weights = np.random.default_rng(0).standard_normal((64, 64, 16, 16)).astype(np.float32)  # 4 MB: several parts
+    factor = np.linspace(1, 2, 64)
+    made = multiplied(Tensor.of(weights), factor, None)
+    assert isinstance(made, Tensor)
+    if perm is not None:
+        made = Tensor(made.dtype, made.shape, Transposed(made, perm))
+    again = multiplied(made, factor, None)
+    assert isinstance(again, Tensor)
+    once = wanted(weights, factor, None)
+    expected = wanted(once if perm is None else np.ascontiguousarray(once.transpose(perm)), factor, None)
+    model = Model(opsets={"": 20})
+    for index in range(4):
+        Editor(model).add_constant(model.graph, again, f"w{index}")
+    with np.errstate(all="raise"):
+        io.save(model, tmp_path / "m.onnx")
+        assert set(np.geterr().values()) == {"raise"}
+    for held in io.load(tmp_path / "m.onnx").graph.initializers.values():
+        assert held.tensor is not None
+        assert held.tensor.numpy().tobytes() == expected.tobytes()
+
+
+def test_products_of_other_shapes_are_not_equal() -> None:
+    """Their bytes and their factors are, but not the elements that share a factor."""
+    weights = np.arange(48, dtype=np.float32)
+    factor = np.array([1.0, 2.0])
+    one, other = (WeightProduct(Tensor.of(weights.reshape(shape)), factor, 1) for shape in ((4, 2, 6, 1), (2, 2, 12, 1)))
+    flat = [Tensor(DType.float32, (48,), storage) for storage in (one, other)]
+    assert bytes(one.view()) != bytes(other.view())
+    assert kind_of(flat[0]) != kind_of(flat[1])
