@@ -19,7 +19,7 @@ from graphopt.ir.dtype import DType
 from graphopt.verify.feeds import Caution, Feed, FeedMaker, Kind, Unfeedable
 from graphopt.verify.noise import Yardstick, as_far
 from graphopt.verify.result import Comparison, Difference, OutputResult, Verdict
-from graphopt.verify.runners import CannotRun, Runner, Session, runners
+from graphopt.verify.runners import CannotRun, Reference, Runner, Session, runners
 from graphopt.verify.signature import Signature, changes
 from graphopt.verify.sizes import Sizes, tiers
 from graphopt.verify.source import Source, Subject, subject
@@ -145,11 +145,23 @@ class Original:
         try:
             session = self.runner.open(other)
         except CannotRun as error:
+            if newer := _newer(self.subject.proto(), other.proto()):
+                return self._without_the_runtime(after, result, f"{self.runner.name} does not load the result, {newer}: {error}")
             result.failure = f"{self.runner.name} loads the original but not the result: {error}"
             return result
         for case in self.cases:
             self._compare_case(case, session, result)
         result.notes += _vacuous(self.cases)
+        return result
+
+    def _without_the_runtime(self, after: Source, result: Comparison, why: str) -> Comparison:
+        """Compare with a result of a version that the runtime need not know: by the reference, which knows all of onnx, or not at all."""
+        if self.options.runner == "auto" and not isinstance(self.runner, Reference):
+            result = Original(self.source, replace(self.options, runner="reference")).compare(after)
+            result.notes.insert(0, why)
+            return result
+        for output in result.outputs:
+            output.why = why
         return result
 
     def narrowed(self, found: Comparison) -> Original:
@@ -293,6 +305,14 @@ class _Search:
         except CannotRun as error:
             self.skipped.append(f"{feed}: {error}")
             return None
+
+
+def _newer(before: ModelProto, after: ModelProto) -> str:
+    """How the second model is of a version that a runtime of the first one need not know; empty when it is not."""
+    opsets = [{entry.domain: entry.version for entry in proto.opset_import} for proto in (before, after)]
+    raised = [f"opset {version}" for domain, version in opsets[1].items() if not domain and version > opsets[0].get(domain, version)]
+    raised += [f"IR version {after.ir_version}"] if after.ir_version > before.ir_version else []
+    return f"which is of {' and '.join(raised)}" if raised else ""
 
 
 def _arrays(value: object) -> Iterator[npt.NDArray[Any]]:

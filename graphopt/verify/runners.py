@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -199,8 +200,22 @@ def _executable(subject: Subject) -> str | bytes:
 
 def one_line(error: BaseException) -> str:
     """An error as one line that fits into a report."""
-    words = " ".join(f"{type(error).__name__}: {error}".split())
+    words = _without_signature(" ".join(f"{type(error).__name__}: {error}".split()))
     return words if len(words) <= MAX_WORDS else words[:MAX_WORDS] + "..."
+
+
+def _without_signature(words: str) -> str:
+    """An error without the C++ function that raised it, which onnxruntime puts before what it has to say."""
+    place = re.search(r"(?:/|\b[A-Za-z]:\\)\S*\.(?:cc|cpp|h):\d+ ", words)
+    if place is None:
+        return words
+    depth = 0
+    for end in range(place.end(), len(words)):
+        depth += {"(": 1, ")": -1}.get(words[end], 0)
+        if words[end] == ")" and not depth:
+            said = re.sub(r"^( const)?( \[with .*?\])?\s*", "", words[end + 1 :])
+            return words[: place.start()] + said if said else words
+    return words
 
 
 MAX_WORDS = 300  # characters
