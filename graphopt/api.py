@@ -143,6 +143,7 @@ def optimize(
     PosixPath('smaller.onnx')
     """
     path = Path(source) if isinstance(source, (str, os.PathLike)) else None
+    _refuse_strangers(observer, report)
     registry = with_plugins(plugins)  # the caller's mistakes first: exporting a graph may take long
     chosen = Pipeline.of(pipeline, level, target, registry).at_opset(opset, registry)
     job = Job(
@@ -170,6 +171,13 @@ def optimize(
         return model
     made: ModelProto | bytes | SurgeonGraph | IrModel = result_like(source, model)
     return made
+
+
+def _refuse_strangers(observer: object, report: object) -> None:
+    if not isinstance(observer, Observer | None):
+        raise SpecError(f"the observer {observer!r} is none: give an object of a class made of graphopt.Observer")
+    if not isinstance(report, str | os.PathLike | Report | None):
+        raise SpecError(f"the report {report!r} is none: give a path, or a graphopt.Report()")
 
 
 def optimize_file(source: FilePath, output: FilePath) -> Path:

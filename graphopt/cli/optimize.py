@@ -9,6 +9,7 @@ import click
 
 from graphopt.cli.shared import plugin_option, python_warnings_told, refuse_text, registry_of, warn
 from graphopt.cli.sizes import size_options, wishes_of
+from graphopt.cli.text_models import STANDARD, is_text
 
 if TYPE_CHECKING:
     from graphopt.observe.observer import Observer
@@ -76,6 +77,8 @@ def optimize(model: Path, output: Path | None, dry_run: bool, quiet: bool, **opt
     """
     if output is None and not dry_run:
         raise click.UsageError("where should the result go? Give -o OUT, or --dry-run to write nothing")
+    if output is not None and (str(output) == STANDARD or is_text(output)):
+        raise click.UsageError(f"{output}: graphopt writes binary files; text and standard output: onnx-opt {model} -O1 -o {output}")
     if options["level"] is not None and options["pipeline"] is not None:
         raise click.UsageError("give --level or --pipeline, not both; a pipeline may contain level1")
     from graphopt.cli.progress import Progress

@@ -40,7 +40,10 @@ def read(source: str, *, split: bool) -> list[Given]:
         raise ModelError(f"{source}: is neither ONNX text nor a binary model") from error
     from graphopt.io.text import split_text
 
-    return [io.parse_text(part) for part in (split_text(text) if split else [text])]
+    try:
+        return [io.parse_text(part) for part in (split_text(text) if split else [text])]
+    except ModelError as error:
+        raise ModelError(f"{'stdin' if source == STANDARD else source}: {error if text.strip() else 'is empty'}") from error
 
 
 def is_text(output: Path) -> bool:

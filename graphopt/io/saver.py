@@ -46,12 +46,15 @@ def save(model: Model, path: str | os.PathLike[str], *, external_data: bool | No
     """Write a model to a file; the weights are copied from where they lie and never held in memory together.
 
     `external_data` says whether tensors of 1 KiB and more go to a data file beside (`NAME.data`, or `NAME.1.data` ... when that exists);
-    by default those do that did in the model that was loaded, new ones with them, and all when the model takes 2 GiB and more. Tensors
-    that already lie in an external file stay there when the model is saved into the folder that it came from.
+    by default those do that did in the model that was loaded, new ones with them, and all when the model takes 2 GiB and more. By default
+    tensors that already lie in an external file stay there when the model is saved into the folder that it came from; with True the model
+    gets a data file that is its own.
 
     The file appears complete or not at all. It may be the one that the model was loaded from. A symbolic link is replaced, not followed.
     Raises ModelError when it cannot be written; what was there before is then unchanged.
     """
+    if not isinstance(model, Model):
+        raise ModelError(f"save takes what graphopt.load or optimize gave, not a {type(model).__name__}; onnx.save writes a ModelProto")
     target = Path(path)
     writer = Writer()
     message = writer.model(model)
@@ -78,7 +81,7 @@ def _plan(model: Model, message: onnx.ModelProto, pending: list[Pending], target
     folder = os.path.realpath(target.parent)
     moving: list[Pending] = []
     for each in pending:
-        stays = external_data is not False and is_external(each.tensor) and _is_reachable(each, model, folder)
+        stays = external_data is None and is_external(each.tensor) and _is_reachable(each, model, folder)
         (plan.staying if stays else moving).append(each)
     had = isinstance(model.origin, ModelOrigin) and model.origin.has_external_data
     for goes_beside in _choices(external_data, had):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from types import EllipsisType
 from typing import Any, TypeAlias
 
+from graphopt.errors import nearest
 from graphopt.ir.dtype import DType
 from graphopt.ir.graph import DEFAULT_DOMAINS, Value, operator
 from graphopt.ir.tensor import Array
@@ -300,10 +301,15 @@ def sum_of(*operands: Operand) -> Chain:
     return Chain("Add", tuple(map(pattern_of, operands)))
 
 
+_IN_TEXT = {"half": "float16", "float": "float32", "double": "float64"}  # what ONNX's texts call them
+
+
 def dtypes(spec: DTypes | None) -> frozenset[DType] | None:
     """A set of element types from one, several, or their names. Raises TypeError for an unknown name."""
     if spec is None:
         return None
-    if isinstance(spec, (DType, str)):
-        return frozenset({DType.of(spec)})
-    return frozenset(map(DType.of, spec))
+    names = [spec] if isinstance(spec, (DType, str)) else list(spec)
+    for name in names:
+        if isinstance(name, str) and name not in DType.__members__:  # numpy's "float" has 64 bits, ONNX's 32
+            raise TypeError(f"{name!r} is no element type{nearest(_IN_TEXT.get(name, name), DType.__members__)}")
+    return frozenset(map(DType.of, names))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, final
+from typing import Any, Literal, TypeAlias, final, get_args
 
 from graphopt.errors import SpecError
 from graphopt.ir.dtype import DType
@@ -127,6 +127,8 @@ def rule(
         called = name or action.__name__.replace("_", "-")
         roots = tuple(map(_root, patterns))
         check_patterns(called, patterns)
+        if exactness not in get_args(Exactness):
+            raise TypeError(f"the rule {called} is {exactness!r}, which is none of {', '.join(get_args(Exactness))}")
         if until is not None and until < since:
             raise TypeError(f"the rule {called} is for no opset: since={since}, until={until}")
         bound: dict[str, None] = {}

@@ -131,7 +131,7 @@ def test_the_result_is_verified(opt: Command, tmp_path: Path, capsys: Captured) 
         (["model.onnx", "-p", "level1", "--fuse-conv-bn"], 2, "give --pipeline or --fuse-conv-bn, not both"),
         (["two.onnxtxt", "--split-input-file", "-o", "out.onnx"], 2, "several models do not go into one file"),
         (["missing.onnxtxt"], 1, "missing.onnxtxt: cannot be read: No such file or directory"),
-        (["wrong.onnxtxt"], 1, "the text is no ONNX model"),
+        (["wrong.onnxtxt"], 1, "wrong.onnxtxt: the text is no ONNX model"),
         (["bytes.onnxtxt"], 1, "bytes.onnxtxt: is neither ONNX text nor a binary model"),
         (["model.onnx", "-o", "no/such/folder/out.onnxtxt"], 1, "out.onnxtxt: cannot be written: there is no folder no/such/folder"),
     ],

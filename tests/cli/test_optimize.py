@@ -158,6 +158,8 @@ def test_times_and_changes_are_printed(command: Command, tmp_path: Path, capsys:
     [
         (["model.onnx"], "where should the result go? Give -o OUT, or --dry-run to write nothing"),
         (["-o", "out.onnx"], "Missing argument 'IN'"),
+        (["model.onnx", "-o", "out.onnxtxt"], "binary files; text and standard output: onnx-opt model.onnx -O1 -o out.onnxtxt"),
+        (["model.onnx", "-o", "-"], "text and standard output: onnx-opt model.onnx -O1 -o -"),
         (["model.onnx", "--dry-run", "--level", "1", "-p", "level1"], "give --level or --pipeline, not both"),
         (["model.onnx", "--dry-run", "--level", "9"], "there is no level 9"),
         (["model.onnx", "--dry-run", "--skip", "fuse-conv-bm"], "no pass is called 'fuse-conv-bm'; did you mean 'fuse-conv-bn'?"),

@@ -74,6 +74,19 @@ def test_weights_that_lie_outside_stay_where_they_are(external: Path) -> None:
     assert onnx.load(external, load_external_data=False) == before
 
 
+def test_a_data_file_of_its_own_when_asked(external: Path) -> None:
+    before, out = contents(load(external)), external.with_name("own.onnx")
+    save(load(external), out, external_data=True)
+    external.with_name("weights.bin").unlink()
+    assert contents(load(out)) == before
+    assert set(filter(None, (entries.get("location") for entries in locations(out).values()))) == {"own.onnx.data"}
+
+
+def test_what_is_no_model_of_graphopt(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"or optimize gave, not a ModelProto; onnx\.save writes a ModelProto"):
+        save(protos.big(1), tmp_path / "out.onnx")  # type: ignore[arg-type]  # the mistake that is tested
+
+
 def test_another_folder_gets_its_own_data_file(external: Path, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     out = tmp_path / "there" / "out.onnx"

@@ -53,6 +53,8 @@ DEFINITIONS: list[tuple[Callable[[], object], str]] = [
     (lambda: rule_of(op.Relu(op.Split(x).out(-1))), "is no output"),
     (lambda: rule_of(op.Relu(x), since=13, until=11), "is for no opset"),
     (lambda: tensor("x", dtype="float23"), "float23"),
+    (lambda: tensor("x", dtype="float"), "'float' is no element type; did you mean 'float32'?"),
+    (lambda: rule_of(op.Relu(x), exactness="sloppy"), "is 'sloppy', which is none of exact, rounding, approximate"),
 ]
 
 
