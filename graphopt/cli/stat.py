@@ -195,6 +195,7 @@ def notes(found: ModelCost) -> list[str]:
     total, lines = found.total, list[str]()
     if total.unknown:
         why = "freezing sizes may help" if found.symbols else "data decide them, or operators that graphopt does not know"
+        why += "; of the optimized model more may be known"
         lines.append(f"not in MACs and FLOPs, for their sizes are not known: {_counted(total.unknown)}; {why}")
     if total.uncounted:
         lines.append(f"not in MACs and FLOPs, for no formula counts them: {_counted(total.uncounted)}")

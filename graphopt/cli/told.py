@@ -27,4 +27,6 @@ class Told(Observer):
 
 def unverified(comparison: Comparison | None) -> str:
     """What to warn of when a comparison was asked for and came to no result; otherwise empty."""
-    return f"not verified: {comparison}" if comparison is not None and not (comparison.agrees or comparison.differs) else ""
+    if comparison is None or comparison.agrees or comparison.differs:
+        return ""
+    return f"not verified: {str(comparison).removeprefix('not checked: ')}"
