@@ -17,7 +17,7 @@ from graphopt.infer.freeze import Frozen
 from graphopt.io.walking import all_nodes
 from graphopt.ir.dtype import DType
 from graphopt.verify.feeds import Caution, Feed, FeedMaker, Kind, Unfeedable
-from graphopt.verify.noise import Yardstick, as_far
+from graphopt.verify.noise import QUANTIZERS, Yardstick, as_far
 from graphopt.verify.result import Comparison, Difference, OutputResult, Verdict
 from graphopt.verify.runners import CannotRun, Reference, Runner, Session, runners
 from graphopt.verify.signature import Signature, changes
@@ -338,12 +338,8 @@ def _vacuous(cases: Sequence[Case]) -> list[str]:
     return notes
 
 
-# How the names of operators begin that round to integers or read what was: all of QLinear... and ...Integer, of com.microsoft as well.
-_QUANTIZERS = ("ConvInteger", "Dequantize", "DynamicQuantize", "MatMulInteger", "QAttention", "QGemm", "QLinear", "Quantize")
-
-
 def _is_quantized(proto: ModelProto) -> bool:
-    return any(node.op_type.startswith(_QUANTIZERS) for node in all_nodes(proto))
+    return any(node.op_type.startswith(QUANTIZERS) for node in all_nodes(proto))
 
 
 def _kinds(proto: ModelProto) -> frozenset[DType]:

@@ -17,11 +17,14 @@ import numpy.typing as npt
 import onnx
 from onnx import ModelProto, TensorProto, numpy_helper
 
+from graphopt.io.walking import all_nodes
 from graphopt.ir.dtype import DType
 from graphopt.verify.result import Difference, Verdict
 from graphopt.verify.runners import CannotRun, OnnxRuntime, Runner, Session
 from graphopt.verify.source import Subject
 
+# How the names of operators begin that round to integers or read what was: all of QLinear... and ...Integer, of com.microsoft as well.
+QUANTIZERS: Final = ("ConvInteger", "Dequantize", "DynamicQuantize", "MatMulInteger", "QAttention", "QGemm", "QLinear", "Quantize")
 SHAKES: Final = 4  # how many times weights and inputs are moved
 LARGEST: Final = 1 << 28  # elements of weights up to which they are moved: it takes a copy of the model
 
@@ -70,34 +73,41 @@ def as_far(found: Difference, own: Difference) -> bool:
 
 
 def _shaken_model(subject: Subject, random: np.random.Generator) -> Subject:
-    """The model with every stored float matrix moved; vectors may be scales and sizes, where the last bit changes a shape."""
+    """The model with every stored float matrix moved, and the scales of quantization: they are multiplied in another order.
+
+    Other vectors may be sizes, where the last bit changes a shape.
+    """
     slim = subject.proto()
-    if sum(math.prod(tensor.dims) for tensor in _matrices(slim)) > LARGEST:
+    if sum(math.prod(tensor.dims) for tensor in _moved(slim)) > LARGEST:
         return subject
     if subject.path is not None:
         model = onnx.load(subject.path)
     else:
         model = ModelProto()
         model.CopyFrom(slim)
-    for tensor in _matrices(model):
+    for tensor in _moved(model):
         if tensor.data_location != TensorProto.EXTERNAL:
             tensor.CopyFrom(numpy_helper.from_array(_shaken(numpy_helper.to_array(tensor), random), tensor.name))
     return Subject(subject.name, message=model)
 
 
-def _matrices(model: ModelProto) -> list[TensorProto]:
-    holders = [node for node in model.graph.node if node.op_type == "Constant"]
-    constants = [attribute.t for node in holders for attribute in node.attribute if attribute.HasField("t")]
-    return [tensor for tensor in (*model.graph.initializer, *constants) if tensor.data_type in _MOVED and len(tensor.dims) > 1]
+def _moved(model: ModelProto) -> list[TensorProto]:
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        for attribute in node.attribute if node.op_type == "Constant" else ():
+            if attribute.HasField("t"):
+                stored[node.output[0]] = attribute.t
+    scales = {name for node in all_nodes(model) if node.op_type.startswith(QUANTIZERS) for name in node.input}
+    return [tensor for name, tensor in stored.items() if tensor.data_type in _FLOATS and (len(tensor.dims) > 1 or name in scales)]
 
 
-_MOVED: Final = frozenset({TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16})
+_FLOATS: Final = frozenset({TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16})
 
 
 def _shaken_value(value: object, random: np.random.Generator) -> object:
     if isinstance(value, list):
         return [_shaken_value(item, random) for item in value]
-    if isinstance(value, np.ndarray) and int(DType.of(value.dtype)) in _MOVED:
+    if isinstance(value, np.ndarray) and int(DType.of(value.dtype)) in _FLOATS:
         return _shaken(value, random)
     return value
 

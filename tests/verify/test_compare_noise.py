@@ -36,3 +36,20 @@ def test_a_wrong_result_is_not_excused_by_an_output_that_jumps(runner: str) -> N
     sure = model("g (float[N,1000] x) => (int64[N] place) { place = ArgMax<axis=1,keepdims=0>(x) }")
     other = model("g (float[N,1000] x) => (int64[N] place) { place = ArgMin<axis=1,keepdims=0>(x) }")
     assert compare(sure, other, runner=runner, special=False).outputs[0].verdict is Verdict.DIFFERENT
+
+
+def steps(first: float, second: float, factor: float = 8.0) -> ModelProto:
+    """Integers times the first scale, quantized with the second: halves, when it is twice the first. Then eight times as much."""
+    held = f"<float a = {{{first}}}, float b = {{{second}}}, float one = {{1.0}}, float f = {{{factor}}}>"
+    chain = "x = DequantizeLinear(u, a)  q = QuantizeLinear(x, b)  d = DequantizeLinear(q, one)  m = Mul(d, f)  y = QuantizeLinear(m, one)"
+    return model(f"g (uint8[N] u) => (uint8[N] y) {held} {{ {chain} }}")
+
+
+@RUNNERS
+def test_steps_that_jump_with_the_last_bit_of_a_scale(runner: str) -> None:
+    """Halves are rounded up or down, as the last bit of the scales will have it, and what follows makes eight steps of one."""
+    feed = {"u": np.arange(200, dtype=np.uint8) % 31}
+    comparison = compare(steps(0.05, 0.1), steps(0.15, 0.3), runner=runner, feeds=[feed])
+    assert comparison.verdict is Verdict.NOT_COMPARABLE
+    assert "moves as far by itself when only rounding changes" in str(comparison)
+    assert compare(steps(0.05, 0.1), steps(0.05, 0.1, factor=12.0), runner=runner, feeds=[feed]).differs
