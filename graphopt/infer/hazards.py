@@ -291,9 +291,15 @@ _CHECKS: dict[str, Check] = {
     "Sum": _grows(add),
 }
 
+def _pools(node: Node, inputs: Inputs) -> str | None:
+    if neutral_attribute(node, "auto_pad") == "SAME_LOWER":
+        return "with auto_pad SAME_LOWER the reference kernel pads behind, not in front"
+    return _numbers(node, inputs)
+
+
 _DOUBTS: dict[str, Check] = {
     **dict.fromkeys((*sorted(REDUCTIONS), "ArgMax", "ArgMin", "TopK"), _reduces_nothing),
-    "MaxPool": _numbers,
+    "MaxPool": _pools,
     "Range": _adds_up,
     "RegexFullMatch": lambda node, inputs: "dialects of regular expressions differ",
 }

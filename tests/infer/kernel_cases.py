@@ -265,6 +265,7 @@ CONVOLUTIONS: list[Attributes] = [
 POOLINGS: list[Attributes] = [
     {}, {"strides": [2, 2]}, {"pads": [1, 0, 1, 1]}, {"ceil_mode": 1, "strides": [2, 2]}, {"auto_pad": "SAME_LOWER"},
     {"ceil_mode": 1, "strides": [2, 2], "pads": [1, 1, 1, 1]}, {"auto_pad": "SAME_UPPER", "strides": [2, 2]}, {"dilations": [2, 2]},
+    {"auto_pad": "SAME_LOWER", "strides": [2, 2]},
 ]  # fmt: skip
 RESIZINGS: list[Attributes] = [
     {"mode": "nearest"}, {"mode": "linear"}, {"mode": "linear", "coordinate_transformation_mode": "align_corners"},

@@ -1,4 +1,4 @@
-"""What runtimes compute in more than one way stays in the graph: reductions that say neither 0 nor 1, products of nothing."""
+"""What runtimes compute in more than one way stays in the graph: odd `keepdims`, products of nothing, uneven padding."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ agraph () => (float y) <float[1,1,1] x = {0.5}> { y = ReduceL2 <keepdims = -1> (
 EMPTY_PRODUCT = """<ir_version: 8, opset_import: ["" : 11]>
 agraph () => (float[1,1] y) <float[1,0] x = {}, float[0,1] w = {}, float[1] b = {1}> { y = Gemm <beta = 0.5> (x, w, b) }"""
 
+PADDED_IN_FRONT = """<ir_version: 8, opset_import: ["" : 12]>
+agraph () => (float[1,1,2,1] y) <float[1,1,4,1] x = {1,2,3,4}> {
+   y = MaxPool <kernel_shape = [3, 3], strides = [2, 1], auto_pad = "SAME_LOWER"> (x)
+}"""
 
-@pytest.mark.parametrize("text", [KEEPS_OTHERWISE, EMPTY_PRODUCT])
+
+@pytest.mark.parametrize("text", [KEEPS_OTHERWISE, EMPTY_PRODUCT, PADDED_IN_FRONT])
 def test_stays(text: str) -> None:
     given = onnx.parser.parse_model(text)
     result = graphopt.optimize(given)
