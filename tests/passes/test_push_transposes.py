@@ -16,6 +16,7 @@ from graphopt.passes.permutable_operators import WAYS
 from graphopt.passes.push_transposes import PushTransposes
 from graphopt.schema.traits import ELEMENTWISE_BINARY, ELEMENTWISE_UNARY, REDUCTIONS
 from tests.passes.models import Told, before_and_after, needs_onnxruntime, ops, parse, run
+from tests.runtimes import HAS_OLD_RUNTIME
 
 # What makes y of t, of the shape (2, 3, 4, 5), with initializers; and an order of axes that it lets pass.
 CALLS = {
@@ -80,6 +81,8 @@ def test_every_kind_of_operator_is_called() -> None:
 @needs_onnxruntime
 @pytest.mark.parametrize("name", sorted(CALLS))
 def test_what_it_computes_stays(name: str) -> None:
+    if HAS_OLD_RUNTIME and name == "LayerNormalization":
+        pytest.skip("an older onnxruntime takes no scale of fewer axes")
     message = onnx.parser.parse_model(surrounded(name))
     shape = [size.dim_value for size in message.graph.input[0].type.tensor_type.shape.dim]
     x = np.random.default_rng(0).permutation(np.arange(np.prod(shape), dtype=np.float32)).reshape(shape) - 50

@@ -14,6 +14,7 @@ from graphopt.ir.tensor import Array
 from graphopt.quantization import Quantization, dequantize, limits, loses, quantize
 from graphopt.quantization.arithmetic import entries
 from tests.quantization.calls import Random, tensor_of
+from tests.runtimes import HAS_OLD_RUNTIME
 
 INTEGERS = ("uint8", "int8", "uint16", "int16", "uint4", "int4", "uint2", "int2")
 FLOATS = ("float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz")
@@ -82,6 +83,8 @@ def numbers(random: Random, by: Quantization, kind: DType) -> Array:
 @pytest.mark.parametrize("scale", ["float32", "float16", "bfloat16"])
 @pytest.mark.parametrize("name", [*INTEGERS, *FLOATS, "int32"])
 def test_the_same_bits_as_onnxruntime(name: str, scale: str, granularity: str) -> None:
+    if HAS_OLD_RUNTIME and scale == "float16":
+        pytest.skip("an older onnxruntime rounds quotients of float16 otherwise")
     dtype, kind = DType[name], DType[scale]
     random = np.random.default_rng([int(dtype), int(kind), len(granularity)])
     for _ in range(4):
