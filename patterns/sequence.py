@@ -53,6 +53,8 @@ def concat_from_construct(m: Match, xs: tuple[Value, ...], axis: int, new_axis: 
     """
     if xs[0].rank is None or any(value.rank != xs[0].rank for value in xs):
         return m.no("the tensors are not known to have one rank")
+    if new_axis not in (0, 1):
+        return m.no("new_axis is {}, which means nothing", new_axis)
     if new_axis:
         axes = m.constant(np.array([axis], np.int64), name="axes")
         xs = tuple(m.op.Unsqueeze(value, axes) for value in xs)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import onnx.parser
 import pytest
 
+import graphopt
 from graphopt.passes.capture_loop_invariants import CaptureLoopInvariants
 from graphopt.passes.eliminate_dead_nodes import EliminateDeadNodes
 from graphopt.passes.eliminate_optional import EliminateOptional
@@ -144,3 +145,13 @@ def test_states_that_no_round_changes(rounds: int) -> None:
         value.name for node in model.nodes() if node.op in ("Mul", "Add") for value in node.inputs if value is not None
     ]
     assert read == ["h", "w", "t", "w"]
+
+
+def test_a_new_axis_that_means_nothing() -> None:
+    """Onnxruntime takes 2 for 0; onnx refuses it where it knows what the sequence holds."""
+    text = """<ir_version: 8, opset_import: ["" : 20]> g (float[2,3] x) => (float[M,N] y) {
+        s = SequenceEmpty() t = SequenceInsert(s, x) y = ConcatFromSequence<axis = 0, new_axis = 2>(t) }"""
+    result = graphopt.optimize(onnx.parser.parse_model(text))
+    assert [node.op_type for node in result.graph.node] == ["SequenceConstruct", "ConcatFromSequence"]
+    result = graphopt.optimize(onnx.parser.parse_model(text.replace("= 2", "= 0")))
+    assert [node.op_type for node in result.graph.node] == ["Identity"]
