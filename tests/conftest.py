@@ -33,6 +33,7 @@ OF_PRINTED_NUMBERS = frozenset({
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what compares or reads printed models where numbers are printed in six digits."""
     for item in items:
+        # Read again, the printed model has other weights; from 1.23 on onnx prints as many digits as it takes.
         if PRINTS_SIX_DIGITS and item.name in OF_PRINTED_NUMBERS:
             item.add_marker(pytest.mark.skip(reason="an older onnx prints six digits of a number"))
 
@@ -43,6 +44,7 @@ def pytest_runtest_call() -> Generator[None, object, object]:
     try:
         return (yield)
     except Exception as error:  # onnxruntime's own class, which is only there where onnxruntime is
+        # It says itself that it has no kernel for a type; which ones differ with each version, so that no list could say it.
         if HAS_OLD_RUNTIME and type(error).__name__ == "NotImplemented":
             pytest.skip(f"an older onnxruntime: {str(error).partition(' node')[0]}")
         raise

@@ -57,9 +57,9 @@ def with_function(message: ModelProto, overload: str = "") -> ModelProto:
     return message
 
 
-def with_attribute(message: ModelProto, kind: int, **content: object) -> ModelProto:
+def with_attribute(message: ModelProto, kind: Any, **content: Any) -> ModelProto:  # Any: as many types as attributes have
     """The same model, its first node with one more attribute."""
-    message.graph.node[0].attribute.append(AttributeProto(name="more", type=kind, **content))  # type: ignore[arg-type]  # as given
+    message.graph.node[0].attribute.append(AttributeProto(name="more", type=kind, **content))
     return message
 
 
