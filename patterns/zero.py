@@ -12,7 +12,7 @@ from graphopt.patterns.neutral import all_positive_zero
 from graphopt.patterns.noop import MOST_READ
 from graphopt.schema.spelling import has_neutral_form
 
-MOVING: Final = frozenset({"Expand", "Gather", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"})
+MOVING: Final = frozenset({"Expand", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"})
 DEEPEST: Final = 5  # operators that are looked through
 
 
