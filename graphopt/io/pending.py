@@ -11,7 +11,7 @@ from graphopt.io.origin import copy_without
 from graphopt.io.tensors import EXTERNAL, InMessage, Missing
 from graphopt.io.wire import BIG, TOKEN, new_seal
 from graphopt.ir.dtype import DType
-from graphopt.ir.tensor import FileSlice, Storage, Strings, Tensor
+from graphopt.ir.tensor import Storage, Strings, Tensor, release
 
 DATA = frozenset(
     {"raw_data", "float_data", "int32_data", "string_data", "int64_data", "double_data", "uint64_data", "external_data", "data_location"}
@@ -39,8 +39,7 @@ def write_tensor(message: onnx.TensorProto, tensor: Tensor, name: str | None) ->
             message.string_data.extend(storage.elements)
         else:
             message.raw_data = bytes(storage.view())
-            if isinstance(storage, FileSlice):
-                storage.file.release_pages(storage.offset, storage.nbytes)
+            release(storage)
     if name is not None and message.name != name:
         message.name = name
 

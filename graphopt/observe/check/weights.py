@@ -10,7 +10,7 @@ import numpy as np
 from graphopt.errors import ModelError
 from graphopt.ir.dtype import DType
 from graphopt.ir.model import Model
-from graphopt.ir.tensor import FileSlice, Tensor
+from graphopt.ir.tensor import Tensor, release
 from graphopt.observe.check.finding import Finding, counted
 from graphopt.observe.cost.weights import Weights, held_by
 from graphopt.observe.matching import is_one_place
@@ -57,8 +57,7 @@ def of_elements(model: Model) -> Iterator[Finding]:
                 found.setdefault(what, []).append(name)
         except (ModelError, TypeError):  # the bytes are not there, which is told; or numpy has no such type
             continue
-        if isinstance(tensor.storage, FileSlice):
-            tensor.storage.file.release_pages(tensor.storage.offset, tensor.storage.nbytes)
+        release(tensor.storage)
     if twice:
         text = f"{counted(len(twice), 'weight is', 'weights are')} stored a second time, {sum(twice.values())} bytes"
         yield Finding("hint", "duplicate-weights", text, tuple(twice), "graphopt optimize")
