@@ -43,9 +43,9 @@ class SimplifyShapeArithmetic(Pass):
 
 def known(value: Value) -> tuple[Size, ...] | None:
     """The elements of a computed integer tensor when each is a number or a size, and not all are numbers: those are folded."""
-    if value.dtype not in COUNTING or value.tensor is not None or value.producer is None:
+    held = value.contents  # `elements` of what is no constant
+    if held is None or value.tensor is not None or value.dtype not in COUNTING or value.producer is None:
         return None
-    held = elements(value)
     if not held or None in held or all(isinstance(size, int) for size in held):
         return None
     return held

@@ -28,6 +28,8 @@ def refined(known: Type | None, found: Type | None) -> Type | None:
 
 
 def _refined_size(known: Size, found: Size) -> Size:
+    if known is None or isinstance(found, int) or known == found:
+        return found
     return known if _says(known) > _says(found) else found
 
 

@@ -246,7 +246,8 @@ class Graph:
     @property
     def opsets(self) -> Mapping[str, int]:
         """Domain -> version, as the model or the function imports them."""
-        return self.model.opsets if self.root.function is None else self.root.function.opsets
+        function = self.function if self.owner is None else self.root.function
+        return self.model.opsets if function is None else function.opsets
 
     @property
     def root(self) -> Graph:

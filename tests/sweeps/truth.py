@@ -157,7 +157,7 @@ def _faulty_on(model: ModelProto, exact: bool) -> set[str]:
     if any(node.op_type in SUMS for node in nodes) and _holds(model, onnx.TensorProto.INT64):
         found.add("onnxruntime")  # which sums int64 in doubles, and saturates
         found |= {"reference"} if any(node.op_type == "ReduceMean" for node in nodes) else set()  # it divides in doubles
-    if exact and _holds(model, onnx.TensorProto.FLOAT16):
+    if exact and (_holds(model, onnx.TensorProto.FLOAT16) or _makes_half(model)):
         found.add("onnxruntime")  # which goes on in float32 from one operator to the next, if nothing is between them
     if exact and any(node.op_type in ("Pow", "Sum") for node in nodes):
         found.add("reference")  # whose x to the power of 1 is not always x, and whose sums begin with +0
@@ -170,12 +170,19 @@ def _holds(model: ModelProto, kind: int) -> bool:
     return any(port.type.tensor_type.elem_type == kind for port in ports)
 
 
+def _makes_half(model: ModelProto) -> bool:
+    """Whether something inside a model is float16 by a Cast or a constant, whatever its inputs and outputs are."""
+    stored = (*model.graph.initializer, *(attribute.t for node in all_nodes(model) for attribute in node.attribute))
+    casts = (attribute.i for node in all_nodes(model) for attribute in node.attribute if attribute.name in ("to", "dtype"))
+    return any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in stored) or onnx.TensorProto.FLOAT16 in casts
+
+
 def _is_free_at_the_edge(model: ModelProto) -> bool:
     """Whether rounding leaves free which infinity comes out, or whether one does.
 
     By the sign of a zero that something is divided by, or since onnxruntime computes float16 in float32, where nothing overflows.
     """
-    return _holds(model, onnx.TensorProto.FLOAT16) or any(node.op_type in DIVISORS for node in all_nodes(model))
+    return _holds(model, onnx.TensorProto.FLOAT16) or _makes_half(model) or any(node.op_type in DIVISORS for node in all_nodes(model))
 
 
 def _bends_nan(model: ModelProto) -> bool:
