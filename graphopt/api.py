@@ -128,8 +128,8 @@ def optimize(
     verify: run both models and compare; nothing is written or returned when they differ.
     verify_each: check the graph after every pass.
     observer: hears everything that happens; without one, warnings go to `logging`.
-    report: where to write what was done: a page with both graphs drawn when the name ends in .html, JSON otherwise. Or a `Report()` to be
-        filled, which shows itself in a notebook and can be written afterwards, as either.
+    report: where to write what was done: a page with both graphs drawn when the name ends in .html, JSON when it ends in .json. Or a
+        `Report()` to be filled, which shows itself in a notebook and can be written afterwards, as either.
     reproducer: where to leave one file when the run fails, which `onnx-opt --run-reproducer FILE` does again.
     plugins: plug-ins that are not installed, as objects or as `Plugin.load` takes them: `["./my_rules.py"]`.
     provenance: store in each new or changed node which nodes of the first model it comes from, and by which rules, as its metadata

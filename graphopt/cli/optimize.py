@@ -58,7 +58,7 @@ class Optimize(click.Command):
 @click.option("--dry-run", is_flag=True, help="Write nothing, only say what would happen.")
 @click.option(
     "--report", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
-    help="Write what was done: FILE.html is a page with the graphs drawn, FILE.json data.",
+    help="Write what was done: FILE.html is a page with the graphs drawn, FILE.json data; no other ending.",
 )  # fmt: skip
 @click.option("--provenance", is_flag=True, help="Store in OUT which nodes of IN each node comes from, and by which rules.")
 @click.option("--allow-outside", is_flag=True, help="External data may lie outside the folder of IN.")

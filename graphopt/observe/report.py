@@ -179,7 +179,11 @@ class Report:
         return page(self, self.history)
 
     def write(self, path: Path) -> None:
-        """Write the page when the name ends in .html, the JSON otherwise; complete or not at all. Raises ModelError when it cannot be."""
+        """Write the page when the name ends in .html, the JSON when it ends in .json; complete or not at all.
+
+        Raises SpecError for another ending, and ModelError when the file cannot be written.
+        """
+        refuse_unknown_ending(path)
         write_text(path, self.to_html() if is_page(path) else json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n")
 
     def _repr_html_(self) -> str:
@@ -191,6 +195,13 @@ class Report:
 def is_page(path: Path) -> bool:
     """Whether a report of this name is to be a page."""
     return path.suffix.lower() in (".html", ".htm")
+
+
+def refuse_unknown_ending(path: Path) -> None:
+    """Raise SpecError for the name of a report that says neither page nor data. Pipes and devices have no choice of a name: data."""
+    if not is_page(path) and path.suffix.lower() != ".json" and (path.is_file() or not path.exists()):
+        advice = "a name ending in .html or .htm makes a page with the graphs drawn, one in .json data; give it one of them"
+        raise SpecError(f"the report {path}: {advice}")
 
 
 def _side(inventory: Inventory, file_bytes: int | None) -> dict[str, Any]:  # Any: JSON

@@ -30,7 +30,7 @@ from graphopt.observe.limit import Limit
 from graphopt.observe.observer import Observer, Observers
 from graphopt.observe.page.history import History
 from graphopt.observe.provenance import SINCE, Provenance, is_told
-from graphopt.observe.report import DataFile, Report, is_page
+from graphopt.observe.report import DataFile, Report, is_page, refuse_unknown_ending
 from graphopt.observe.statistics import Statistics
 from graphopt.observe.trace import Trace, name_map, node_names
 from graphopt.observe.watch import VerifyEach
@@ -99,6 +99,8 @@ class Job:
                 refuse_unwritable(path)
         refuse_replacing("report", self.report_path, (self.source, self.output))
         refuse_replacing("reproducer", self.reproducer, (self.source, self.output, self.report_path))
+        if self.report_path is not None:
+            refuse_unknown_ending(self.report_path)
         with collector_resting():
             return self._run_all(observer if observer is not None else Observer())
 

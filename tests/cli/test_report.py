@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import onnx
 import pytest
 
+from graphopt.errors import SpecError
+from graphopt.observe.report import Report
+from graphopt.pipeline.job import Job
 from tests.page.models import parsed
 from tests.page.pages import Held
 from tests.page.test_page import PLAIN
@@ -35,11 +40,34 @@ def test_a_report_is_a_page_by_its_name(command: Command, model: Path, name: str
     assert held.data["report"]["after"]["file_bytes"] == (model.parent / "out.onnx").stat().st_size
 
 
-def test_a_dry_run_has_a_page_too_and_other_names_stay_json(command: Command, model: Path) -> None:
+def test_a_dry_run_has_a_page_too_and_data(command: Command, model: Path) -> None:
     assert command("optimize", "model.onnx", "--dry-run", "--report", "page.html", "-q") == 0
     assert command("optimize", "model.onnx", "--dry-run", "--report", "data.json", "-q") == 0
     assert "<!doctype html>" in (model.parent / "page.html").read_text(encoding="utf-8")
     assert json.loads((model.parent / "data.json").read_text())["rewrites"]
+
+
+@pytest.mark.parametrize("name", ["report.txt", "report", "report.json.gz"])
+def test_another_ending_is_refused_before_any_work(
+    command: Command, model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    says = f"the report {name}: a name ending in .html or .htm makes a page with the graphs drawn, one in .json data; give it one of them"
+    with monkeypatch.context() as patched:
+        patched.setattr(Job, "_load", lambda self: pytest.fail("work was done"))
+        assert command("optimize", "model.onnx", "-o", "out.onnx", "--report", name) == 2
+    assert capsys.readouterr().err == f"error: {says}\n"
+    with pytest.raises(SpecError, match=re.escape(says)):
+        Report().write(Path(name))
+    assert [path.name for path in model.parent.iterdir()] == ["model.onnx"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_gets_data_whatever_it_is_called(command: Command, model: Path) -> None:
+    os.mkfifo("pipe")
+    with ThreadPoolExecutor(1) as reader:
+        read = reader.submit(Path("pipe").read_text)
+        assert command("optimize", "model.onnx", "--dry-run", "--report", "pipe", "-q") == 0
+        assert json.loads(read.result())["rewrites"]
 
 
 def test_the_page_says_what_verification_found(command: Command, model: Path) -> None:

@@ -178,9 +178,10 @@ def test_a_report_replaces_nothing_that_the_run_needs(command: Command, tmp_path
 
 def test_weights_beside_the_model_are_not_replaced(command: Command, tmp_path: Path, capsys: Captured) -> None:
     path, weights = write_with_weights(tmp_path), tmp_path / "heavy.bin"
-    (tmp_path / "linked").hardlink_to(weights)
+    for name in ("linked", "linked.json"):
+        (tmp_path / name).hardlink_to(weights)
     before = weights.read_bytes()
-    for asked in (["-o", "heavy.bin"], ["-o", "linked"], ["--report", "./heavy.bin"], ["--reproducer", "heavy.bin"]):
+    for asked in (["-o", "heavy.bin"], ["-o", "linked"], ["--report", "./linked.json"], ["--reproducer", "heavy.bin"]):
         assert command("optimize", path.name, *asked, *([] if "-o" in asked else ["--dry-run"])) == 2
         assert f"would replace {Path(asked[1])}, which this run reads or writes" in capsys.readouterr().err
     with pytest.raises(ModelError, match="holds weights of the model that is to be written there, and they would be lost"):
