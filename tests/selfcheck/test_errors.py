@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from graphopt.errors import SpecError
 from graphopt.ir.graph import Value
+from graphopt.ir.tensor import Array
 from graphopt.match.language import const, op, rest, tensor
 from graphopt.match.match import Match
-from graphopt.match.rule import Outcome, rule
+from graphopt.match.rule import Outcome, Rule, rule
 from graphopt.verify.selfcheck import check_rule, check_rules
 
 x = tensor("x")
@@ -91,10 +96,62 @@ def test_example_that_does_not_parse_is_the_callers_fault() -> None:
         check_rule(broken)
 
 
-def test_rule_that_raises_is_caught_where_it_raised() -> None:
+def asks(c: Array) -> bool:
+    raise ZeroDivisionError("badly put")
+
+
+@rule(op.Neg(const("c", where=asks)), keeps_type=True)
+def raises_while_matching(m: Match, c: Value) -> Outcome:
+    return c
+
+
+@rule(op.Neg(op.Neg(x)), keeps_type=True)
+def raises_at_odd_ranks(m: Match, x: Value) -> Outcome:
+    if x.shape is not None and len(x.shape) % 2:
+        np.linalg.inv(np.zeros((2, 2)))
+    return x
+
+
+@rule(op.Neg(op.Neg(x)), keeps_type=True)
+def leaves(m: Match, x: Value) -> Outcome:
+    sys.exit("bad thing")
+
+
+def line_of(words: str) -> int:
+    return 1 + next(i for i, line in enumerate(Path(__file__).read_text(encoding="utf-8").splitlines()) if words in line)
+
+
+@pytest.mark.parametrize(
+    ("broken", "says", "line"),
+    [
+        (raises, "KeyError: 'forgotten'", 'KeyError("forgotten")'),
+        (raises_while_matching, "raised ZeroDivisionError: badly put", 'ZeroDivisionError("badly put")'),
+        (raises_at_odd_ranks, "LinAlgError: Singular matrix", "np.linalg.inv("),
+        (leaves, "SystemExit: bad thing", "sys.exit("),
+    ],
+    ids=str,
+)
+def test_rule_that_raises_is_caught_where_it_raised(broken: Rule, says: str, line: str) -> None:
+    problem = check_rule(broken).failures[0].problem
+    assert says in problem
+    assert problem.endswith(f"(raised at {__file__}:{line_of(line)})")
+
+
+def test_a_rule_that_raises_has_not_fired() -> None:
     report = check_rule(raises)
-    assert "forgotten" in report.failures[0].problem
-    assert "test_errors.py" in report.failures[0].problem
+    count = report.variants.tried
+    assert (report.variants.fired, report.variants.raised) == (0, count) and count
+    assert str(report).startswith(
+        f"raises: FAILS (exact; fired in 0 of {count} variants and 0 of 0 near misses; raised in {count} variants and 0 near misses)\n"
+    )
+    assert report.as_json()["groups"] == {"variant": {"tried": count, "fired": 0, "raised": count}}
+    assert not report.silent
+
+
+def test_a_rule_that_raises_now_and_then_has_fired_elsewhere() -> None:
+    report = check_rule(raises_at_odd_ranks)
+    assert report.variants.fired and report.variants.raised
+    assert report.variants.fired + report.variants.raised == report.variants.tried
 
 
 def test_rule_that_never_ends_is_caught() -> None:

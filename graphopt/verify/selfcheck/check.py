@@ -80,7 +80,7 @@ class _Check:
             verdict = self.judge(of_sample(sample, form, what))
             if verdict.fired and verdict.problem is None:
                 self.fired.append(sample)
-            elif not verdict.fired and form == "plain":
+            elif not verdict.fired and not verdict.raised and form == "plain":
                 self.unfired = self.unfired or sample
             if form == "plain":
                 self.judge(of_sample(sample, "own symbols", what))
@@ -198,11 +198,12 @@ class _Check:
         tally = self.report.groups.setdefault(case.group, Tally())
         tally.tried += 1
         tally.fired += verdict.fired > 0
+        tally.raised += verdict.raised
         self.report.doubtful += verdict.doubtful
         if case.group == "variant":
             self.declined.update(verdict.declined)
             structure = case.what.partition(", opset")[0]
-            self.silent[structure] = self.silent.get(structure, False) or verdict.fired > 0
+            self.silent[structure] = self.silent.get(structure, False) or verdict.fired > 0 or verdict.raised
         if verdict.problem is not None:
             kind = (case.group, verdict.problem.what[:24])
             if kind not in self.kinds and len(self.report.failures) < FAILURES:
@@ -215,7 +216,7 @@ class _Check:
         report.failures.sort(key=lambda found: found.size)
         report.declined = dict(self.declined.most_common(8))
         report.unbuilt = {name: reason for name, reason in self.refusals.items() if reason}
-        report.silent = [structure for structure, fired in self.silent.items() if not fired]
+        report.silent = [structure for structure, heard in self.silent.items() if not heard]
         if report.failures:
             return
         if not report.variants.tried:

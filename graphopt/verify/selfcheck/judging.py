@@ -19,7 +19,7 @@ from graphopt.ir.edit import Editor
 from graphopt.ir.graph import Node
 from graphopt.ir.tensor import Array
 from graphopt.ir.verify import verify
-from graphopt.match.rule import Exactness, Rule
+from graphopt.match.rule import Exactness, Rule, RuleError
 from graphopt.observe.observer import Observer
 from graphopt.rewrite import apply_rules
 from graphopt.verify.runners import CannotRun, Runner, Session
@@ -51,21 +51,29 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How often the rule fired, what is wrong with it, why it declined, and whether the engines contradict each other."""
+    """How often the rule fired, what is wrong with it, why it declined, and whether the engines contradict each other.
+
+    `raised` says that an error ended it, after those rewrites.
+    """
 
     fired: int
     problem: Problem | None = None
     declined: tuple[str, ...] = ()
     doubtful: bool = False
     is_valid: bool = True
+    raised: bool = False
 
 
 class _Listener(Observer):
-    """Keeps the reasons why the rule declined, and stops it when it applies without end."""
+    """Counts rewrites, keeps the reasons why the rule declined, and stops it when it applies without end."""
 
     def __init__(self, limit: int) -> None:
+        self.fired = 0
         self.reasons: list[Callable[[], str]] = []
         self.left = limit
+
+    def applied(self, source: str, node: Node, replacement: tuple[Node, ...]) -> None:
+        self.fired += 1
 
     def declined(self, source: str, node: Node, why: Callable[[], str]) -> None:
         self.reasons.append(why)
@@ -83,27 +91,37 @@ def judge(rule: Rule, case: Case, seed: int, *, only: bool = False) -> Verdict:
         return Verdict(0, declined=(f"no valid model: {reason}",), is_valid=False)
     listener = _Listener(20 + 5 * len(all_nodes(case.model)))
     after: ModelProto | None = None
+    raised = True
     try:
         with np.errstate(all="ignore"):  # a rule may compute with constants that make no sense; its result is what counts
             fired, after = rewritten(rule, case.model, listener)
     except InternalError as error:
-        fired, problem = 1, f"graphopt fails: {error}"
-    except Exception as error:  # the rule's own code: whatever it raises is its fault, and has to be shown with the model
-        fired, problem = 1, f"{type(error).__name__}: {error} (raised in {_where(error)})"
+        fired, problem = listener.fired, f"graphopt fails: {error}"
+    except (Exception, SystemExit) as error:  # the rule's own code: whatever it raises is its fault, and has to be shown with the model
+        fired, problem = listener.fired, f"{_named(error)} (raised at {_where(rule, error)})"
     else:
+        raised = False
         if not fired:
             return Verdict(0, declined=tuple(dict.fromkeys(why() for why in listener.reasons)))
         problem = _still_valid(case.model, before, after) or ""
         if listener.left < 0:
             problem = f"it applies without end to what it made: {fired} times so far"
     if problem or after is None:
-        return Verdict(fired, Problem(problem, after=after)) if runs(case) else Verdict(fired, is_valid=False)
+        return Verdict(fired, Problem(problem, after=after), raised=raised) if runs(case) else Verdict(fired, is_valid=False, raised=raised)
     return _compared(rule, case, after, fired, seed, only)
 
 
-def _where(error: Exception) -> str:
-    """The place that raised an error."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
+def _named(error: BaseException) -> str:
+    """An error with its kind; a RuleError says the kind of what a condition raised."""
+    return str(error) if isinstance(error, RuleError) else f"{type(error).__name__}: {error}"
+
+
+def _where(rule: Rule, error: BaseException) -> str:
+    """The last line of the rule's own file that an error came through; where it was raised, when it came through none."""
+    cause = error.__cause__ if isinstance(error, RuleError) and error.__cause__ is not None else error
+    frames = traceback.extract_tb(cause.__traceback__)
+    own = [frame for frame in frames if frame.filename == rule.file]
+    frame = (own or frames)[-1]
     return f"{frame.filename}:{frame.lineno}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -51,10 +51,11 @@ class Counterexample:
 
 @dataclass(slots=True)
 class Tally:
-    """How many models of one group were judged, in how many the rule fired, and where it did not although it might have."""
+    """How many models of one group were judged, in how many the rule fired, and in how many it ended in an error."""
 
     tried: int = 0
     fired: int = 0
+    raised: int = 0
 
 
 @dataclass(slots=True)
@@ -92,7 +93,7 @@ class RuleReport:
     def near_misses(self) -> Tally:
         """All near misses together."""
         others = [tally for group, tally in self.groups.items() if group != "variant"]
-        return Tally(sum(tally.tried for tally in others), sum(tally.fired for tally in others))
+        return Tally(*(sum(counts) for counts in zip(*map(astuple, others), strict=True)))
 
     def as_json(self) -> dict[str, Any]:  # Any: what json.dumps takes
         """Plain data, counter-examples as ONNX text."""
@@ -103,7 +104,7 @@ class RuleReport:
             "exactness": self.exactness,
             "ok": self.ok,
             "error": self.error,
-            "groups": {group: {"tried": tally.tried, "fired": tally.fired} for group, tally in self.groups.items()},
+            "groups": {group: asdict(tally) for group, tally in self.groups.items()},
             "failures": [
                 {"what": found.what, "group": found.group, "problem": found.problem, "model": found.text} for found in self.failures
             ],
@@ -116,6 +117,8 @@ class RuleReport:
     def __str__(self) -> str:
         variants, misses = self.variants, self.near_misses
         counts = f"fired in {variants.fired} of {variants.tried} variants and {misses.fired} of {misses.tried} near misses"
+        if variants.raised or misses.raised:
+            counts += f"; raised in {variants.raised} variants and {misses.raised} near misses"
         head = f"{self.rule}: {'holds' if self.ok else 'FAILS'} ({self.exactness}; {counts})"
         if self.ok:
             return head
