@@ -51,9 +51,7 @@ CASES = {
     "unknown-operator": (f"{HEAD} g (float[2] x) => (float[2] y) {{ y = Rellu(x) }}", "error", ["y"], None),
     "invalid": (f"{HEAD} g (float[2] x) => (float[2] y) {{ [n] y = Relu<bogus=1>(x) }}", "error", ["n"], None),
     "types": (f"{HEAD} g (float[2] x) => (float[3] y) {{ y = Relu(x) }}", "warning", ["y"], None),
-    "opset-too-old": (
-        '<ir_version: 3, opset_import: ["" : 6]> g (float[2] x) => (float[2] y) { y = Relu(x) }', "warning", [], "--opset 13",
-    ),
+    "opset-too-old": ('<ir_version: 3, opset_import: ["" : 6]> g (float[2] x) => (float[2] y) { y = Relu(x) }', "warning", [], None),
     "ir-version": ('<ir_version: 4, opset_import: ["" : 17]> g (float[2] x) => (float[2] y) { y = Relu(x) }', "hint", [], None),
 }  # fmt: skip
 
@@ -97,6 +95,15 @@ def test_an_operator_of_a_newer_opset(command: Command, capsys: Captured, tmp_pa
     write(tmp_path, f"{HEAD} g (float[2] x) => (float[2] y) {{ y = Gelu(x) }}")
     (found,) = findings(command, capsys)
     assert found["text"] == "Gelu (1 node): the operator came with opset 20, and the model imports 17"
+
+
+def test_an_opset_that_no_option_raises(command: Command, capsys: Captured, tmp_path: Path) -> None:
+    write(tmp_path, CASES["opset-too-old"][0])
+    (found,) = findings(command, capsys, "--quick")
+    advice = "convert it to 7 first, with onnx.version_converter"
+    assert str(found["text"]).endswith(f"; {advice}")
+    assert command("optimize", "model.onnx", "--dry-run", "--opset", "13") == 1
+    assert advice in capsys.readouterr().err
 
 
 def test_inputs_without_a_shape(command: Command, capsys: Captured, tmp_path: Path) -> None:

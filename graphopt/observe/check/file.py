@@ -35,7 +35,7 @@ def of_versions(model: Model) -> Iterator[Finding]:
         yield Finding("warning", "opset-unknown", f"{text}; install a newer onnx")
     elif opset is not None and opset < OLDEST:
         text = f"the model is written for opset {opset}: below {OLDEST} operators broadcast otherwise, and no rule matches"
-        yield Finding("warning", "opset-too-old", text, helps=f"--opset {OLDEST + 6}")
+        yield Finding("warning", "opset-too-old", f"{text}; convert it to {OLDEST} first, with onnx.version_converter")
     if model.ir_version > newest_ir_version():
         text = f"the model has IR version {model.ir_version}, the installed onnx knows {newest_ir_version()} at most"
         yield Finding("warning", "ir-version", f"{text}; install a newer onnx")
