@@ -71,7 +71,8 @@ def between(m: Match, x: Value, low: Value, high: Value) -> Value | Declined:
     if x.const is not None or least is None or most is None or size(low) > size(high) or not np.isfinite([least, most]).all():
         return m.no("{} and {} are not two finite numbers in order", low, high)
     if (m.opset() or 0) < 12 and x.dtype is not DType.float32:
-        return m.no("before opset 12 some runtimes clip nothing but float32, and {} is {}", x, x.dtype or "of unknown type")
+        found = x.dtype or "of unknown type"
+        return m.no("before opset 12 some runtimes clip nothing but float32, and {} is {}; optimize with --opset 12", x, found)
     if any(bound.rank and (x.rank is None or bound.rank > x.rank) for bound in (low, high)):
         return m.no("{} or {} may have more dimensions than {}", low, high, x)
     return m.op.Clip(x, *(scalar(m, bound) for bound in (low, high)))

@@ -161,7 +161,7 @@ def restored(m: Match, x: Value, leading: Shape, columns: int) -> tuple[Value, i
     allowzero = int(not all(is_positive(size, m.graph.model.positive) for size in leading[1:]))
     opset = m.opset() or 0
     if allowzero and opset < ZEROS:
-        return m.no("a size of {} may be 0, which in a Reshape of opset {} stands for another", x, opset)
+        return m.no("a size of {} may be 0, which in a Reshape of opset {} stands for another; optimize with --opset {}", x, opset, ZEROS)
     if opset >= SLICING:
         sizes = m.op.Shape(x, end=-1)
     else:

@@ -77,7 +77,7 @@ def pair(m: Match, x: Value, grid: RoundingGrid, name: str) -> Value | Declined:
     """DequantizeLinear(QuantizeLinear(x)), with a Clip between where the grid is narrower than any type of 8 or 16 bits."""
     opset = m.opset() or 0
     if grid.axis is not None and opset < PER_AXIS:
-        return m.no("there are scales for each index of an axis since opset {} only", PER_AXIS)
+        return m.no("there are scales for each index of an axis since opset {0} only; optimize with --opset {0}", PER_AXIS)
     dtype = type_for(grid, opset)
     if dtype is None:
         range_and_shift = (grid.least, grid.most, *grid.shift)

@@ -61,7 +61,7 @@ def unusable(m: Match, x: Value, scale: Value) -> Declined | None:
     """Why a scale is none that the standard operators take; None when it is."""
     held = scale.const
     if (m.opset() or 0) < SINCE:
-        return m.no("float8 exists since opset {} only", SINCE)
+        return m.no("float8 exists since opset {0} only; optimize with --opset {0}", SINCE)
     if held is None or held.size != 1 or held.dtype not in (DType.float32, DType.float16) or x.dtype is not held.dtype:
         return m.no("{} is not one number of the type of {}", scale, x)
     number = float(held.numpy().reshape(-1)[0])

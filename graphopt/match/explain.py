@@ -11,7 +11,7 @@ from graphopt.ir.model import Model
 from graphopt.match.compiler import Attempt, Matcher, compile_rule
 from graphopt.match.index import domain_of, governs, operators_of
 from graphopt.match.match import CannotSpell, Match
-from graphopt.match.reasons import a, node_name
+from graphopt.match.reasons import a, at_newer, node_name
 from graphopt.match.rule import Declined, Rule
 from graphopt.match.structure import Root, feeders, variants
 from graphopt.match.writer import Reason
@@ -65,7 +65,7 @@ def ask_rule(rule: Rule) -> Attempt[Any]:
         try:
             return rule.action(Match(roots, nodes, bindings), **{name: bindings[name] for name in rule.parameters})
         except CannotSpell as reason:
-            return Declined("{}", (reason,))
+            return Declined("{}{}", (reason, at_newer(reason.since)))
 
     return attempt
 
@@ -137,10 +137,12 @@ def _barred(rule: Rule, graph: Graph) -> str | None:
     if redefined:
         return f"the model defines {', '.join(sorted(redefined))} as a local function, which the rule knows nothing of"
     if any("." not in op for op in operators_of(rule)) and not OLDEST <= opsets.get("", 0) <= newest_opset():
-        return f"rules know the opsets {OLDEST} to {newest_opset()} of the default domain; the model's is {opsets.get('', 'not imported')}"
+        why = f"rules know the opsets {OLDEST} to {newest_opset()} of the default domain; the model's is {opsets.get('', 'not imported')}"
+        return f"{why}; convert it to {OLDEST} first, with onnx.version_converter" if opsets.get("", OLDEST) < OLDEST else why
     for root in _firsts(rule):
         if governs(rule, root, opsets):
             return None
     domain = domain_of(_firsts(rule)[0])
     span = f"{rule.since} and newer" if rule.until is None else f"{rule.since} to {rule.until}"
-    return f"the rule is for opset {span} of {domain or 'the default domain'}; the model's is {opsets.get(domain, 'not imported')}"
+    barred = f"the rule is for opset {span} of {domain or 'the default domain'}; the model's is {opsets.get(domain, 'not imported')}"
+    return barred if domain or domain not in opsets else f"{barred}{at_newer(rule.since if opsets[domain] < rule.since else rule.until)}"

@@ -12,6 +12,7 @@ from graphopt.match.conditions import is_private
 from graphopt.match.language import Call, Chain, Leaf
 from graphopt.match.writer import Why
 from graphopt.schema import facts
+from graphopt.schema.versions import FLATTENING
 
 
 def node_name(node: Node) -> str:
@@ -53,9 +54,15 @@ def other_root(op: str) -> Why:
     return lambda node: f"{node_name(node)} is no {op}"
 
 
+def at_newer(opset: int | None) -> str:
+    """How a message goes on where a model of another opset, if there is one, would not have stopped the rule."""
+    return "" if opset is None else f"; optimize with --opset {opset}"
+
+
 def no_neutral_form(node: Node) -> str:
     """The node is written for an older opset in which it means something else."""
-    return f"{node_name(node)}, at opset {node.opset}, says what the newest spelling of {node.op} cannot say"
+    why = f"{node_name(node)}, at opset {node.opset}, says what the newest spelling of {node.op} cannot say"
+    return f"{why}{at_newer(14 if node.op in FLATTENING else None)}"  # below, their conversion asks for a Reshape that keeps a 0
 
 
 def other_inputs(low: int, high: int | None, call: Call) -> Why:

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from graphopt.infer.shapes import contradicts
 from graphopt.ir.graph import Graph, Node, Value
 from graphopt.ir.types import SequenceType, TensorType
+from graphopt.match.reasons import at_newer
 from graphopt.match.rule import Rule
 from graphopt.schema import facts
+from graphopt.schema.history import legal_since
 
 Pair = tuple[Value, Value]
 
@@ -48,7 +50,7 @@ def legal_operators(made: Sequence[Node], graph: Graph) -> str | None:
     for node in made:
         reason = _ill_formed(node, graph) or facts.accepts(node, graph)
         if reason is not None:
-            return reason
+            return f"{reason}{at_newer(legal_since(node, graph))}"
     return None
 
 
@@ -57,10 +59,8 @@ def _ill_formed(node: Node, graph: Graph) -> str | None:
     known = facts.of_node(node, graph)
     if known is None:
         return f"opset {graph.opsets.get('')} has no {node.op}" if not node.domain else None
-    if not known.min_inputs <= len(node.inputs) <= known.max_inputs:
-        return f"a {node.op} of opset {graph.opsets.get(node.domain)} takes no {len(node.inputs)} inputs"
-    wrong = next((name for name in node.attributes if name not in known.attributes), None)
-    return f"a {node.op} of opset {graph.opsets.get(node.domain)} has no attribute {wrong!r}" if wrong is not None else None
+    wrong = facts.misfit(node, known)
+    return f"a {node.op} of opset {graph.opsets.get(node.domain)} {wrong}" if wrong is not None else None
 
 
 def storable(made: Sequence[Node], results: Sequence[Value], graph: Graph) -> str | None:

@@ -11,6 +11,7 @@ from graphopt.infer.node import typed
 from graphopt.ir.graph import Graph, Node, Value
 from graphopt.match.language import AnyOf, Call, Pattern
 from graphopt.match.match import CannotSpell, Match
+from graphopt.match.reasons import at_newer
 from graphopt.match.rule import Declined, Rule, RuleError
 from graphopt.rewrite import guards
 
@@ -32,7 +33,7 @@ def plan(rule: Rule, roots: tuple[Node, ...], nodes: tuple[Node, ...], bindings:
     try:
         outcome = rule.action(match, **{name: bindings.get(name) for name in rule.parameters})
     except CannotSpell as reason:
-        return Declined(str(reason))
+        return Declined("{}{}", (reason, at_newer(reason.since)))
     if outcome is None or isinstance(outcome, Declined):
         return outcome
     pairs = _pairs(rule, roots, outcome)

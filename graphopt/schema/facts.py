@@ -221,8 +221,19 @@ def accepts(node: Node, graph: Graph | None = None) -> str | None:
     `graph` says where a node that is in no graph yet shall stand.
     """
     facts = of_node(node, graph)
-    if facts is None:
-        return None
+    return None if facts is None else refusal(node, facts)
+
+
+def misfit(node: Node, facts: OperatorFacts) -> str | None:
+    """Why a node has inputs or attributes that a version of its operator does not have; None when it fits."""
+    if not facts.min_inputs <= len(node.inputs) <= facts.max_inputs:
+        return f"takes no {len(node.inputs)} inputs"
+    wrong = next((name for name in node.attributes if name not in facts.attributes), None)
+    return f"has no attribute {wrong!r}" if wrong is not None else None
+
+
+def refusal(node: Node, facts: OperatorFacts) -> str | None:
+    """Why a version of its operator does not take or give the types that are known of a node's inputs and outputs."""
     key = (facts, tuple(map(_type_name, node.inputs)), tuple(map(_type_name, node.outputs)))
     try:
         return _ACCEPTED[key]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
+from graphopt.ir.graph import Graph, Node
 from graphopt.schema import facts
+from graphopt.schema.facts import OperatorFacts
 
 
 @cache
@@ -27,6 +30,19 @@ def last_opset(domain: str, op_type: str) -> int:
     if domain:
         return newest
     return next((opset for opset in range(newest, 0, -1) if (known := facts.of("", op_type, opset)) and not known.is_deprecated), newest)
+
+
+def since(domain: str, op_type: str, opset: int, fits: Callable[[OperatorFacts], bool] = lambda known: True) -> int | None:
+    """The first opset after one, at which an operator of the default domain is there and `fits`; None when there is none."""
+    later = ((version, facts.of(domain, op_type, version)) for version in sorted(versions(domain, op_type)) if version > opset)
+    return next((version for version, known in later if known is not None and fits(known)), None)
+
+
+def legal_since(node: Node, graph: Graph) -> int | None:
+    """The first opset after that of a graph, at which a node that is no legal call there is one; None when there is none."""
+    return since(
+        node.domain, node.op_type, graph.opsets.get("", 0), lambda known: (facts.misfit(node, known) or facts.refusal(node, known)) is None
+    )
 
 
 @cache

@@ -29,7 +29,14 @@ from graphopt.schema.versions import (
 
 
 class CannotSpell(Exception):
-    """An operator, as the newest opset spells it, has no form at the model's opset; raised by the builder, heard by the driver."""
+    """An operator, as the newest opset spells it, has no form at the model's opset; raised by the builder, heard by the driver.
+
+    `since` is the first newer opset that has the form, if there is one.
+    """
+
+    def __init__(self, why: str, since: int | None = None) -> None:
+        super().__init__(why)
+        self.since = since
 
 
 Inputs = list["Value | None"]
@@ -150,16 +157,17 @@ def _lower_moved(op: str, opset: int, inputs: Inputs, attributes: Attributes, ou
         value = inputs[moved.slot] if moved.slot < len(inputs) else None
         if value is None:
             if op == "Clip" and (inputs[0] is None or inputs[0].dtype is not DType.float32):
-                raise CannotSpell(f"Clip without {name} has the bounds of float32 before opset {move.since}, whatever its operand is")
+                why = f"Clip without {name} has the bounds of float32 before opset {move.since}, whatever its operand is"
+                raise CannotSpell(why, move.since)
             continue
         if value.const is None:
-            raise CannotSpell(f"{op} takes {name} as an attribute before opset {move.since}, and {value!r} is not constant")
+            raise CannotSpell(f"{op} takes {name} as an attribute before opset {move.since}, and {value!r} is not constant", move.since)
         attributes[name] = attribute_of(value.const, moved.form, f"{op}'s {name}")
     if op == "DFT" and attributes.get("axis") is None:
         attributes["axis"] = -2
     first = min(moved.slot for moved in move.attributes.values())
     if any(value is not None for value in inputs[len(move.attributes) + first :]):
-        raise CannotSpell(f"{op} has {first} inputs before opset {move.since}")
+        raise CannotSpell(f"{op} has {first} inputs before opset {move.since}", move.since)
     del inputs[first:]
 
 
@@ -212,7 +220,8 @@ def _lower_axes(op: str, opset: int, inputs: Inputs, attributes: Attributes, out
 def _rank(op: str, inputs: Inputs) -> int:
     rank = inputs[0].rank if inputs and inputs[0] is not None else None
     if rank is None:
-        raise CannotSpell(f"{op} counts axes from the back since opset {NEGATIVE_AXIS_SINCE} only, and the rank of its input is unknown")
+        why = f"{op} counts axes from the back since opset {NEGATIVE_AXIS_SINCE} only, and the rank of its input is unknown"
+        raise CannotSpell(why, NEGATIVE_AXIS_SINCE)
     return rank
 
 
@@ -229,7 +238,7 @@ def _lower_flattening(op: str, opset: int, inputs: Inputs, attributes: Attribute
     axis = -1 if attributes.get("axis") is None else attributes["axis"]
     shape = inputs[0].shape if inputs and inputs[0] is not None else None
     if not _is_last(axis, shape):
-        raise CannotSpell(f"{op} before opset {FLATTENING_UNTIL + 1} normalizes all axes from {axis} on together")
+        raise CannotSpell(f"{op} before opset {FLATTENING_UNTIL + 1} normalizes all axes from {axis} on together", FLATTENING_UNTIL + 1)
     attributes["axis"] = axis
 
 
@@ -240,7 +249,7 @@ def _lower_pad(op: str, opset: int, inputs: Inputs, attributes: Attributes, outp
         return
     pads = inputs[1]
     if axes.const is None or pads is None or pads.const is None:
-        raise CannotSpell("Pad takes no axes before opset 18, and these are not constant")
+        raise CannotSpell("Pad takes no axes before opset 18, and these are not constant", 18)
     rank, given, chosen = _rank(op, inputs), numbers(pads.const), numbers(axes.const)
     full = [0] * (2 * rank)
     for place, axis in enumerate(chosen):
@@ -254,7 +263,7 @@ def _lower_slice(op: str, opset: int, inputs: Inputs, attributes: Attributes, ou
     axes = inputs[3] if len(inputs) > 3 else None
     if opset < 10 and steps is not None:
         if steps.const is None or any(step != 1 for step in numbers(steps.const)):
-            raise CannotSpell("Slice takes no steps before opset 10")
+            raise CannotSpell("Slice takes no steps before opset 10", 10)
         del inputs[4:]
     if opset == 10 and axes is not None:
         if axes.const is None:
@@ -268,10 +277,10 @@ def _lower_dropout(op: str, opset: int, inputs: Inputs, attributes: Attributes, 
         return
     training = inputs[2] if len(inputs) > 2 else None
     if training is not None and (training.const is None or training.const.item()):
-        raise CannotSpell("Dropout trains by an input since opset 12 only")
+        raise CannotSpell("Dropout trains by an input since opset 12 only", 12)
     del inputs[2:]
     if outputs > 1 and opset < 10:
-        raise CannotSpell("the mask of Dropout is bool since opset 10 only")
+        raise CannotSpell("the mask of Dropout is bool since opset 10 only", 10)
 
 
 def _lower_split(op: str, opset: int, inputs: Inputs, attributes: Attributes, outputs: int) -> None:
@@ -288,13 +297,13 @@ def _lower_split(op: str, opset: int, inputs: Inputs, attributes: Attributes, ou
     axis = attributes.get("axis") or 0
     extent = shape[axis] if shape is not None and -len(shape) <= axis < len(shape) else None
     if parts != outputs or not isinstance(extent, int) or extent % outputs:
-        raise CannotSpell("Split makes parts of differing size by num_outputs since opset 18 only")
+        raise CannotSpell("Split makes parts of differing size by num_outputs since opset 18 only", 18)
     del attributes["num_outputs"]
 
 
 def _lower_normalization(op: str, opset: int, inputs: Inputs, attributes: Attributes, outputs: int) -> None:
     if opset < 14 and outputs > 1:
-        raise CannotSpell("BatchNormalization with more outputs than one means training before opset 14")
+        raise CannotSpell("BatchNormalization with more outputs than one means training before opset 14", 14)
 
 
 def _lower_resize(op: str, opset: int, inputs: Inputs, attributes: Attributes, outputs: int) -> None:
@@ -304,11 +313,11 @@ def _lower_resize(op: str, opset: int, inputs: Inputs, attributes: Attributes, o
     if opset == 10:
         placed, rounded = attributes.pop("coordinate_transformation_mode", None), attributes.pop("nearest_mode", None)
         if placed != "asymmetric" or (mode == "nearest" and rounded != "floor"):
-            raise CannotSpell("Resize at opset 10 knows coordinates 'asymmetric' and rounding 'floor' only")
+            raise CannotSpell("Resize at opset 10 knows coordinates 'asymmetric' and rounding 'floor' only", 11)
         if roi is not None or sizes is not None or scales is None:
-            raise CannotSpell("Resize at opset 10 takes scales only")
+            raise CannotSpell("Resize at opset 10 takes scales only", 11)
         if mode == "nearest" and (scales.const is None or min(numbers(scales.const), default=1) < 1):
-            raise CannotSpell("Resize at opset 10 does not say how it rounds when it shrinks")
+            raise CannotSpell("Resize at opset 10 does not say how it rounds when it shrinks", 11)
         inputs[:] = [data, scales]
     elif opset < 13:
         empty = np.empty(0, np.float32)
@@ -321,7 +330,7 @@ def _lower_variadic(op: str, opset: int, inputs: Inputs, attributes: Attributes,
         return
     shapes = {None if value is None else value.shape for value in inputs}
     if len(shapes) != 1 or any(shape is None or None in shape for shape in shapes):
-        raise CannotSpell(f"{op} broadcasts since opset 8 only")
+        raise CannotSpell(f"{op} broadcasts since opset 8 only", 8)
 
 
 def _lower_reshape(op: str, opset: int, inputs: Inputs, attributes: Attributes, outputs: int) -> None:
@@ -333,17 +342,17 @@ def _lower_reshape(op: str, opset: int, inputs: Inputs, attributes: Attributes, 
 def _lower_gather(op: str, opset: int, inputs: Inputs, attributes: Attributes, outputs: int) -> None:
     indices = inputs[1] if len(inputs) > 1 else None
     if opset < 11 and (indices is None or indices.const is None or min(numbers(indices.const), default=0) < 0):
-        raise CannotSpell("Gather counts from the back since opset 11 only, and its indices may be negative")
+        raise CannotSpell("Gather counts from the back since opset 11 only, and its indices may be negative", 11)
 
 
 def _lower_one_hot(op: str, opset: int, inputs: Inputs, attributes: Attributes, outputs: int) -> None:
     if opset < 11:
-        raise CannotSpell("OneHot takes negative indices otherwise before opset 11")
+        raise CannotSpell("OneHot takes negative indices otherwise before opset 11", 11)
 
 
 def _lower_transposed(op: str, opset: int, inputs: Inputs, attributes: Attributes, outputs: int) -> None:
     if opset < 11 and (attributes.get("output_shape") is not None or attributes.get("auto_pad") not in (None, "NOTSET", "VALID")):
-        raise CannotSpell("ConvTranspose pads otherwise by itself before opset 11")
+        raise CannotSpell("ConvTranspose pads otherwise by itself before opset 11", 11)
 
 
 def constant(tensor: Tensor, name: str = "") -> Value:

@@ -21,6 +21,7 @@ from graphopt.ir.graph import DEFAULT_DOMAINS, Graph, Node, Value, operator
 from graphopt.ir.tensor import Tensor
 from graphopt.schema import facts, older
 from graphopt.schema.facts import AttributeFacts, OperatorFacts
+from graphopt.schema.history import since
 from graphopt.schema.older import CannotSpell, constant
 from graphopt.schema.versions import (
     FLOAT_MAX,
@@ -170,7 +171,8 @@ def spell(
     if not known.min_inputs <= count <= known.max_inputs or None in inputs[:count]:
         _check_inputs(known, inputs[:count], opset)
     if outputs > known.max_outputs or outputs < known.min_outputs:
-        raise CannotSpell(f"{op_type} of opset {opset} has {known.min_outputs} to {known.max_outputs} outputs, not {outputs}")
+        why = f"{op_type} of opset {opset} has {known.min_outputs} to {known.max_outputs} outputs, not {outputs}"
+        raise CannotSpell(why, since(domain, op_type, opset, lambda newer: newer.min_outputs <= outputs <= newer.max_outputs))
     if not attributes and not plan.required:
         return Node(op_type, inputs[:count], outputs, None, domain=domain)
     return Node(op_type, inputs[:count], outputs, _attributes(plan, attributes, opset), domain=domain)
@@ -195,9 +197,9 @@ _MOST_CONSTANTS = 1 << 14
 def _plan(domain: str, op_type: str, opset: int) -> _Plan:
     found = facts.of(domain, op_type, opset)
     if found is None and (not domain or facts.newest_opset(domain)):
-        raise CannotSpell(f"{operator(domain, op_type)} does not exist at opset {opset}")
+        raise CannotSpell(f"{operator(domain, op_type)} does not exist at opset {opset}", since(domain, op_type, opset))
     if found is not None and found.is_deprecated:
-        raise CannotSpell(f"{op_type} is deprecated at opset {opset}")
+        raise CannotSpell(f"{op_type} is deprecated at opset {opset}", since(domain, op_type, opset))
     required = frozenset() if found is None else frozenset(name for name, attribute in found.attributes.items() if attribute.is_required)
     plan = _Plan(found, facts.newest(domain, op_type), not domain and older.needs_lowering(op_type), required)
     _PLANS[domain, op_type, opset] = plan
@@ -220,7 +222,8 @@ def _as_given(op_type: str, inputs: Sequence[Value | None], attributes: Mapping[
 def _check_inputs(known: OperatorFacts, inputs: Sequence[Value | None], opset: int) -> None:
     if not known.min_inputs <= len(inputs) <= known.max_inputs:
         most = known.max_inputs if known.max_inputs < 1 << 16 else "any number of"
-        raise CannotSpell(f"{known.op_type} of opset {opset} has {known.min_inputs} to {most} inputs, not {len(inputs)}")
+        why = f"{known.op_type} of opset {opset} has {known.min_inputs} to {most} inputs, not {len(inputs)}"
+        raise CannotSpell(why, since(known.domain, known.op_type, opset, lambda newer: newer.min_inputs <= len(inputs) <= newer.max_inputs))
     for slot, value in enumerate(inputs):
         formal = known.input(slot)
         if value is None and formal is not None and not formal.is_optional:
@@ -240,17 +243,22 @@ def _attributes(plan: _Plan, given: Mapping[str, Any], opset: int) -> dict[str, 
         key = (known.op_type, name)
         if formal is None:
             if not _says_nothing(plan, name, value):
-                raise CannotSpell(f"{known.op_type} of opset {opset} has no attribute {name} (here {value!r})")
+                why = f"{known.op_type} of opset {opset} has no attribute {name} (here {value!r})"
+                raise CannotSpell(why, _attribute_since(known, name, opset))
             continue
         if key in RENAMED_VALUES and opset < RENAMED_VALUES[key][0]:
             value = {new: old for old, new in RENAMED_VALUES[key][1].items()}.get(str(value), value)
         if key in VALUES_SINCE and VALUES_SINCE[key].get(value, 0) > opset:
-            raise CannotSpell(f"{known.op_type} of opset {opset} has no {name}={value!r}")
+            raise CannotSpell(f"{known.op_type} of opset {opset} has no {name}={value!r}", VALUES_SINCE[key][value])
         made[name] = _attribute(formal, value, known.op_type)
     missing = plan.required.difference(made)
     if missing:
         raise CannotSpell(f"{known.op_type} of opset {opset} needs its attribute {min(missing)}")
     return made
+
+
+def _attribute_since(known: OperatorFacts, name: str, opset: int) -> int | None:
+    return since(known.domain, known.op_type, opset, lambda newer: name in newer.attributes)
 
 
 def _says_nothing(plan: _Plan, name: str, value: Any) -> bool:

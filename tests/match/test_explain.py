@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from graphopt.io import parse_text
 from graphopt.ir import DType, Node, TensorType, Value
-from graphopt.match import FLOATING, Declined, Match, Rule, any_of, attr, const, each, op, opt, product, rule, tensor
+from graphopt.match import FLOATING, Declined, Match, Rule, any_of, attr, const, domain, each, op, opt, product, rule, tensor
 from graphopt.match.explain import LAST, explain
+from graphopt.schema.facts import newest_opset
 from tests.match.graphs import model, rule_of
 
 x, y, z = tensor("x"), tensor("y"), tensor("z")
@@ -215,10 +218,39 @@ def test_nothing_to_begin_with() -> None:
 def test_versions() -> None:
     text = "(float[4] a) => (float[4] c) { c = Relu(a) }"
     old = rule_of(op.Relu(x), since=13, until=17)
-    assert reason(old, text, 11) == "the rule is for opset 13 to 17 of the default domain; the model's is 11"
-    assert "rules know the opsets 7 to" in reason(rule_of(op.Relu(x)), text, 6)
+    for opset, nearest in ((11, 13), (18, 17)):
+        why = f"the rule is for opset 13 to 17 of the default domain; the model's is {opset}; optimize with --opset {nearest}"
+        assert reason(old, text, opset) == why
+    assert reason(rule_of(op.Relu(x)), text, 6).startswith("rules know the opsets 7 to")
+    assert reason(rule_of(op.Relu(x)), text, 6).endswith("the model's is 6; convert it to 7 first, with onnx.version_converter")
+    newer = newest_opset() + 1
+    assert reason(rule_of(op.Relu(x)), text, newer).endswith(f"the model's is {newer}"), "what is not known cannot be converted"
     flat = "(float[2,3,4] a) => (float[2,3,4] c) { c = Softmax<axis = 1>(a) }"
-    assert "at opset 11, says what the newest spelling of Softmax cannot say" in reason(rule_of(op.Softmax(x)), flat, 11)
+    why = "at opset 11, says what the newest spelling of Softmax cannot say; optimize with --opset 14"
+    assert reason(rule_of(op.Softmax(x)), flat, 11).endswith(why)
+    asked = explain(rule_of(domain("own").Look(x), since=2), parse_text(f'<ir_version: 8, opset_import: ["" : 17, "own" : 1]> g {OWN}'))
+    assert asked[0].reason == "the rule is for opset 2 and newer of own; the model's is 1"
+
+
+OWN = "(float[4] a) => (float[4] c) { c = own.Look(a) }"
+BUILT = [
+    (lambda m, x: m.op.Gelu(x), 17, "Gelu does not exist at opset 17", 20),
+    (lambda m, x: m.op.GroupNormalization(x, x, x, num_groups=1), 19, "GroupNormalization is deprecated at opset 19", 21),
+    (lambda m, x: m.op.Shape(x, start=1), 14, "Shape of opset 14 has no attribute start (here 1)", 15),
+    (lambda m, x: m.op.Pad(x, x, mode="wrap"), 18, "Pad of opset 18 has no mode='wrap'", 19),
+    (lambda m, x: m.op.Pad(x, x), 10, "Pad takes pads as an attribute before opset 11, and %a is not constant", 11),
+    (lambda m, x: m.op.ConvInteger(x), 17, "ConvInteger of opset 17 has 2 to 4 inputs, not 1", None),
+    (lambda m, x: m.domain("ai.onnx.ml").Gelu(x), 17, "the model does not import ai.onnx.ml", None),
+]
+
+
+@pytest.mark.parametrize(("build", "opset", "why", "since"), BUILT)
+def test_what_an_opset_cannot_say_names_the_first_that_can(
+    build: Callable[[Match, Value], Value], opset: int, why: str, since: int | None
+) -> None:
+    advice = "" if since is None else f"; optimize with --opset {since}"
+    asked = rule(op.Relu(x))(build)
+    assert reason(asked, "(float[4] a) => (float[4] c) { c = Relu(a) }", opset) == f"{why}{advice}"
 
 
 def test_function_that_redefines_an_operator_and_attribute_from_a_caller() -> None:

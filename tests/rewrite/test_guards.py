@@ -32,6 +32,12 @@ def to_gelu(m: Match, x: Value) -> Value:
     return m.op.Gelu(x)
 
 
+@rule(op.Abs(x))
+def to_relu(m: Match, x: Value) -> Value:
+    """Abs(x)  ->  Relu(x), which takes integers from opset 14 on"""
+    return m.op.Relu(x)
+
+
 @rule(op.Neg(x))
 def to_not(m: Match, x: Value) -> Value:
     """Neg(x)  ->  Not(x), which takes booleans only"""
@@ -65,14 +71,16 @@ def pool_of_one(m: Match, x: Value) -> Value:
         (first_operand, "(float[1,3] a, float[2,1] b) => (float[2,3] c) { c = Add(a, b) }", 20, "not provably the same"),
         (first_operand, "(float[N] a, float[M] b) => (float[K] c) { c = Add(a, b) }", 20, "not provably the same"),
         (to_gelu, "(float[2] a) => (float[2] c) { c = Relu(a) }", 19, "Gelu"),
-        (to_raw_gelu, "(float[2] a) => (float[2] c) { c = Exp(a) }", 19, "opset 19 has no Gelu"),
-        (to_raw_reduce, "(float[2] a) => (float[2] c) { c = Log(a) }", 17, "a ReduceMax of opset 17 takes no 2 inputs"),
+        (to_raw_gelu, "(float[2] a) => (float[2] c) { c = Exp(a) }", 19, "opset 19 has no Gelu; optimize with --opset 20"),
+        (to_raw_reduce, "(float[2] a) => (float[2] c) { c = Log(a) }", 17,
+         "a ReduceMax of opset 17 takes no 2 inputs; optimize with --opset 18"),
+        (to_relu, "(int8[2] a) => (int8[2] c) { c = Abs(a) }", 12, "Relu-6 takes no tensor(int8) as X; optimize with --opset 14"),
         (to_not, "(float[2] a) => (float[2] c) { c = Neg(a) }", 20, "Not-1 takes no tensor(float) as X"),
         (pool_of_one, "(float[1,1,2,2] a) => (float[1,1,2,2] c, int64[1,1,2,2] i) { c, i = MaxPool<kernel_shape = [1, 1]>(a) }", 20,
          "output 'Indices' of the MaxPool (%i) is read"),
     ],
-    ids=["element type", "broadcast", "symbolic broadcast", "opset", "opset, past the builder", "inputs, past the builder", "operand type",
-         "optional output"],
+    ids=["element type", "broadcast", "symbolic broadcast", "opset", "opset, past the builder", "inputs, past the builder",
+         "operand type of another opset", "operand type", "optional output"],
 )  # fmt: skip
 def test_a_guard_refuses(asked: Rule, text: str, opset: int, why: str) -> None:
     journal = Journal()
