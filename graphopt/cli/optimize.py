@@ -81,6 +81,8 @@ def optimize(model: Path, output: Path | None, dry_run: bool, quiet: bool, **opt
         raise click.UsageError(f"{output}: graphopt writes binary files; text and standard output: onnx-opt {model} -O1 -o {output}")
     if options["level"] is not None and options["pipeline"] is not None:
         raise click.UsageError("give --level or --pipeline, not both; a pipeline may contain level1")
+    if options["write_anyway"] and not options["verify"]:
+        raise click.UsageError("--write-anyway goes with --verify: without it nothing is compared, and the result is written in any case")
     from graphopt.cli.progress import Progress
     from graphopt.cli.tables import account, show, times_table
     from graphopt.cli.told import unverified

@@ -161,6 +161,7 @@ def test_times_and_changes_are_printed(command: Command, tmp_path: Path, capsys:
         (["model.onnx", "-o", "out.onnxtxt"], "binary files; text and standard output: onnx-opt model.onnx -O1 -o out.onnxtxt"),
         (["model.onnx", "-o", "-"], "text and standard output: onnx-opt model.onnx -O1 -o -"),
         (["model.onnx", "--dry-run", "--level", "1", "-p", "level1"], "give --level or --pipeline, not both"),
+        (["model.onnx", "-o", "out.onnx", "--write-anyway"], "--write-anyway goes with --verify: without it nothing is compared"),
         (["model.onnx", "--dry-run", "--level", "9"], "there is no level 9"),
         (["model.onnx", "--dry-run", "--skip", "fuse-conv-bm"], "no pass is called 'fuse-conv-bm'; did you mean 'fuse-conv-bn'?"),
         (["model.onnx", "--dry-run", "-p", "level1,, x"], "pipeline, column 8: expected a pass"),
