@@ -56,7 +56,7 @@ def check(
     except ModelError as error:
         if not model.is_file():
             raise
-        found = [Finding("error", "unreadable", str(error).removeprefix(f"{model}: "))]
+        found = [Finding("error", "unreadable", f"{model}: {str(error).removeprefix(f'{model}: ')}")]
     counts = {kind: sum(one.kind == kind for one in found) for kind in KINDS}
     if as_json:
         click.echo(json.dumps([as_data(one) for one in found], indent=2, ensure_ascii=False))

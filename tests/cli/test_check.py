@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
+from graphopt.errors import ModelError
 from tests.api.models import BEFORE_IR_4, model, write
 
 Command = Callable[..., int]
@@ -246,4 +247,23 @@ def test_files_that_are_no_models(command: Command, capsys: Captured, tmp_path: 
     (tmp_path / "model.onnx").write_bytes(b"\x08\x08\x3a\xff\xff\x01 cut off")
     (found,) = findings(command, capsys)
     assert (found["about"], found["kind"]) == ("unreadable", "error")
-    assert str(found["text"]).startswith("is no readable ONNX model: at byte")
+    assert str(found["text"]).startswith("model.onnx: is no readable ONNX model: at byte")
+    assert command("check", "model.onnx") == 1
+    assert capsys.readouterr().out.startswith("error: model.onnx: is no readable ONNX model: at byte")
+    assert command("check", ".") == 1
+    assert capsys.readouterr().err == "error: .: is a folder; give the path of the .onnx file in it\n"
+
+
+@pytest.mark.parametrize("says", ["model.onnx: cannot be read: Permission denied", "cannot be read: Permission denied"])
+def test_a_file_that_may_not_be_read(
+    command: Command, capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str
+) -> None:
+    """What the system says is made up, as root may read everything. A fault that names no file gets the name too."""
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise ModelError(says)
+
+    write(tmp_path, f"{HEAD} g (float[2] x) => (float[2] y) {{ y = Relu(x) }}")
+    monkeypatch.setattr("graphopt.io.load", refuse)
+    assert command("check", "model.onnx") == 1
+    assert capsys.readouterr().out == "error: model.onnx: cannot be read: Permission denied\n\n1 error\n"
