@@ -43,6 +43,8 @@ _ADVICE = {
 
 def unwritable(path: Path, error: OSError) -> ModelError:
     """What the user is told when the system refuses to write."""
+    if error.errno == errno.ENOENT and path.parent.is_dir():  # /proc and its like: "no such file" of one that is to be made
+        return ModelError(f"{path}: cannot be written: {path.parent} takes no new files; choose another folder")
     advice = f"; {_ADVICE[error.errno]}" if error.errno in _ADVICE else ""
     return ModelError(f"{path}: cannot be written: {error.strerror or error}{advice}")
 

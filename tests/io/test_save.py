@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -293,6 +294,21 @@ def test_a_folder_that_may_not_be_written_to(inline: Path, monkeypatch: pytest.M
     with pytest.raises(ModelError, match=r"out\.onnx: cannot be written: Permission denied; choose a folder that you may write to"):
         save(load(inline), folder / "out.onnx")
     assert names(folder) == []
+
+
+def test_a_folder_that_takes_no_new_files(inline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """/proc says that there is no such file, whoever asks; the advice is not to create the folder, which is there."""
+
+    def refuse(*arguments: object) -> int:
+        raise fails(errno.ENOENT)
+
+    monkeypatch.setattr(graphopt.io.files, "_create", refuse)
+    out = inline.with_name("out.onnx")
+    for write in (partial(save, load(inline)), partial(graphopt.io.files.write_text, text="text")):
+        with pytest.raises(ModelError) as found:
+            write(out)
+        assert str(found.value).startswith(f"{out}: cannot be written: {out.parent} takes no new files; choose another folder")
+    assert names(out.parent) == ["in.onnx"]
 
 
 def test_targets_that_cannot_be(inline: Path, tmp_path: Path) -> None:
