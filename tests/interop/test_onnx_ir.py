@@ -71,7 +71,7 @@ def test_what_would_be_lost_without_a_word_is_refused(before: ModelProto, words:
 
 
 def test_a_model_that_onnx_ir_cannot_write_is_the_models_fault() -> None:
-    x = ir.Input("x", ir.Shape([3]), ir.TensorType(ir.DataType.FLOAT))
+    x = ir.Value(name="x", shape=ir.Shape([3]), type=ir.TensorType(ir.DataType.FLOAT))
     sparse = ir.Attr("value", ir.AttributeType.SPARSE_TENSOR, object())
     node = ir.Node("own", "Take", [x], [sparse])
     node.outputs[0].name = "y"
