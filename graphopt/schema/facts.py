@@ -14,7 +14,7 @@ from graphopt.ir.attribute import AttributeKind
 from graphopt.ir.graph import DEFAULT_DOMAINS, Graph, Node, Value
 from graphopt.ir.model import Function
 from graphopt.ir.types import Type
-from graphopt.schema.traits import CONTROL_FLOW, QUANTIZATION, RANDOM
+from graphopt.schema.traits import CONTROL_FLOW, MARKED_BUT_DETERMINISTIC, QUANTIZATION, RANDOM
 from graphopt.schema.type_names import type_name
 
 
@@ -257,8 +257,6 @@ _ACCEPTED: dict[tuple[OperatorFacts, tuple[str, ...], tuple[str, ...]], str | No
 _KNOWN: dict[tuple[str, str, int], OperatorFacts | None] = {}
 _NEWEST: dict[tuple[str, str], OperatorFacts | None] = {}
 _REGISTERED: Final[list[OperatorFacts]] = []
-# AffineGrid is marked only because its function body has a Loop; the others depend on what is inside them, or on their mode.
-_MARKED_BUT_DETERMINISTIC = frozenset({"AffineGrid", "Dropout", "If", "Loop", "Scan", "SequenceMap"})
 
 
 def _function(node: Node, graph: Graph) -> Function | None:
@@ -308,7 +306,7 @@ def _of_schema(domain: str, op_type: str, since: int) -> OperatorFacts:
         schema.max_output,
         {name: _of_attribute(attribute) for name, attribute in sorted(schema.attributes.items())},
         schema.deprecated,
-        marked != "NonDeterministic" or op_type in _MARKED_BUT_DETERMINISTIC,
+        marked != "NonDeterministic" or op_type in MARKED_BUT_DETERMINISTIC,
         schema.has_function or schema.has_context_dependent_function,
     )
 

@@ -51,6 +51,11 @@ RANDOM: Final = frozenset({
 
 CONTROL_FLOW: Final = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 
+# node_determinism says NonDeterministic of these as well, and means no more than "unknown". What control flow gives depends on what is
+# inside it; a node is asked for that, and a Dropout for its mode. The others have a function body with a Loop in it, or with a Range that
+# has one: onnx 1.21 and 1.22 mark Range and the windows for that, later ones AffineGrid alone. Their texts leave nothing to chance.
+MARKED_BUT_DETERMINISTIC: Final = CONTROL_FLOW | {"AffineGrid", "BlackmanWindow", "Dropout", "HammingWindow", "HannWindow", "Range"}
+
 QUANTIZATION: Final = frozenset({"DequantizeLinear", "DynamicQuantizeLinear", "QuantizeLinear"})
 
 REDUCTIONS: Final = frozenset({
