@@ -6,7 +6,6 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
-from graphopt.infer import elements
 from graphopt.ir import DType, Graph, Node, Value
 from graphopt.ir.dim import Size
 from graphopt.ir.graph import EXIT

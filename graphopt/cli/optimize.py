@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +81,8 @@ def optimize(model: Path, output: Path | None, dry_run: bool, quiet: bool, **opt
         raise click.UsageError("where should the result go? Give -o OUT, or --dry-run to write nothing")
     if output is not None and (str(output) == STANDARD or is_text(output)):
         raise click.UsageError(f"{output}: graphopt writes binary files; text and standard output: onnx-opt {model} -O1 -o {output}")
+    if output is not None and not quiet and not dry_run and _is_printed_to(output):
+        raise click.UsageError(f"{output}: what graphopt says of its work goes there too; add --quiet, or: onnx-opt {model} -O1 -o -")
     if options["level"] is not None and options["pipeline"] is not None:
         raise click.UsageError("give --level or --pipeline, not both; a pipeline may contain level1")
     if options["write_anyway"] and not options["verify"]:
@@ -104,6 +108,15 @@ def optimize(model: Path, output: Path | None, dry_run: bool, quiet: bool, **opt
     if dry_run and not quiet:
         told.append("dry run: nothing was written")
     show(*told)
+
+
+def _is_printed_to(output: Path) -> bool:
+    """Whether a file or pipe is this command's own standard output, under whatever name."""
+    try:
+        mine, theirs = os.fstat(1), output.stat()
+    except OSError:  # no standard output, or no such file yet
+        return False
+    return os.path.samestat(mine, theirs) and not stat.S_ISCHR(theirs.st_mode)
 
 
 def make_job(source: Path, output: Path | None, registry: Registry, options: dict[str, Any], *, counted: bool) -> Job:  # Any: as above

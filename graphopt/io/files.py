@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import sys
 from collections import deque
@@ -26,6 +27,7 @@ _OPEN = 64  # source files open at a time: a model may have one for each tensor
 _GATHER = 1 << 16  # smaller pieces are collected and written together
 _THREADS = 4  # that compute and write: more wait for the memory
 _BEHIND = 1 << 26  # bytes that may wait to be written: more would take too much memory
+_NUMBERED = re.compile(r"/(?:dev|proc/[^/]+)/fd/\d+")  # what a process has open; /dev/stdout is a link to one
 _NOT_HERE = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF, errno.ETXTBSY})
 _ADVICE = {
     errno.ENOSPC: "free some space or choose another disk",
@@ -263,14 +265,25 @@ def write_text(target: Path, text: str) -> None:
 
 
 def is_special(target: Path) -> bool:
-    """Whether the target is a pipe or a device, which is written to and never replaced. Raises OSError for a folder, or none around it."""
+    """Whether the target is written to and never replaced: a pipe, a device, or what is open under a number, as /dev/stdout is.
+
+    Raises OSError for a folder, or none around it.
+    """
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "it is a folder")
     if target.parent.exists() and not target.parent.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, f"{target.parent} is not a folder")
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, f"there is no folder {target.parent}")
-    return target.exists() and not target.is_file()
+    return target.exists() and (not target.is_file() or _is_open_under_a_number(target))
+
+
+def _is_open_under_a_number(target: Path) -> bool:
+    """Whether a path leads through the list of files that a process has open: replacing the link would take it from everybody."""
+    path = target.absolute()
+    while not (found := _NUMBERED.fullmatch(os.path.normpath(path))) and path.is_symlink():
+        path = path.parent / path.readlink()
+    return found is not None
 
 
 def replace(path: Path, target: Path) -> None:
