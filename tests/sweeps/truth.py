@@ -201,6 +201,8 @@ def _faulty(node: NodeProto) -> tuple[str, ...]:
         return ("reference",)  # it leaves NaN out of a mean, pools no empty batch, knows few pads, and finds an element in every optional
     if node.op_type == "Unsqueeze" and any(list(attribute.ints) != sorted(attribute.ints) for attribute in node.attribute):
         return ("reference",)  # which inserts them one after the other, in the order in which they are written
+    if any(attribute.name == "saturate" and attribute.i not in (0, 1) for attribute in node.attribute):
+        return ("onnxruntime",)  # which neither saturates nor does not then: it leaves memory as it is
     if node.op_type == "Dropout" and len(node.input) > 2 and node.input[2]:
         return ("onnxruntime", "reference")  # where it is told to train, it is random
     bodies = [attribute.g for attribute in node.attribute if attribute.type == onnx.AttributeProto.GRAPH]
