@@ -11,7 +11,7 @@ from graphopt.infer import infer_node
 from graphopt.ir import DType, Graph, Node, Tensor, TensorType, Value, element_count
 from graphopt.passes.inline_if import decided
 from graphopt.pipeline.base import Context, Pass
-from graphopt.rewrite.inline import Inliner
+from graphopt.rewrite.inline import Inliner, output_refusal
 from graphopt.schema import facts
 from graphopt.schema.older import constant
 from graphopt.schema.spelling import CannotSpell, spell
@@ -24,8 +24,8 @@ class InlineLoop(Pass):
     Before:  y, s = Loop(1, true, x) <body = (i, c, h) => (c, r, r) { r = Relu(h) }>
     After:   y = Relu(x); s = Unsqueeze(y, [0])
     Keeps:   loops of which the number of rounds is not known or greater than 1. Scan outputs of a loop that never runs are stored as
-             empty tensors, if all their sizes but the first are known numbers; otherwise the loop stays. Nodes keep their metadata,
-             and their names, as what they make does, where nothing else has them. Exact.
+             empty tensors, if the body declares numbers for all their sizes but the first; otherwise the loop stays. Nodes keep their
+             metadata, and their names, as what they make does, where nothing else has them. Exact.
     """
 
     name: ClassVar[str] = "inline-loop"
@@ -94,10 +94,13 @@ def scans(node: Node, body: Graph) -> list[tuple[Value, Value]]:
 def empty_refusal(node: Node, body: Graph) -> str | None:
     """Why a Loop that never runs must stay; None when it can go."""
     graph = node.graph
-    for old, new in scans(node, body):
-        type = new.type
+    starts = zip(node.outputs, (start for start in node.inputs[2:] if start is not None), strict=False)
+    if (why := output_refusal(starts, body)) is not None:
+        return why
+    for old, _ in scans(node, body):
+        type = old.type
         if not isinstance(type, TensorType) or element_count(type.shape) is None or not type.dtype:
-            return f"{old!r} is empty, and its other sizes are not known: one round gives {type or 'a value of unknown type'}"
+            return f"{old!r} is empty, and its other sizes are not known: the body declares no numbers for them"
         if graph is not None and (why := facts.refuses_constant(graph, type)) is not None:
             return why
     return None
@@ -108,11 +111,11 @@ def never(node: Node, body: Graph, inliner: Inliner) -> tuple[Node, ...]:
     graph = node.graph
     assert graph is not None  # it is visited in its graph
     pairs = [(old, start) for old, start in zip(node.outputs, node.inputs[2:], strict=False) if start is not None]
-    for old, new in scans(node, body):
-        type = new.type
+    for old, _ in scans(node, body):
+        type = old.type
         assert isinstance(type, TensorType)  # `empty_refusal` looked
         sizes = [size for size in type.shape or () if isinstance(size, int)]
-        pairs.append((old, inliner.editor.add_constant(graph, Tensor.of(np.zeros((0, *sizes)), type.dtype), f"{old.name}_empty", node)))
+        pairs.append((old, inliner.editor.add_constant(graph, Tensor.of(np.zeros(sizes), type.dtype), f"{old.name}_empty", node)))
     inliner.forget((body,))
     inliner.replace(pairs, ())
     return ()
@@ -141,7 +144,7 @@ def rounds_refusal(node: Node, body: Graph, graph: Graph) -> str | None:
             stacked(new, graph)
     except CannotSpell as reason:
         return str(reason)
-    return None
+    return output_refusal(zip(node.outputs, body.outputs[1 : len(node.inputs) - 1], strict=False), body)
 
 
 def unpassed(body: Graph) -> list[Value]:

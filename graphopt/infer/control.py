@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from graphopt.infer.call import InferenceRule, NotKnown, Types
 from graphopt.infer.elements import elements
+from graphopt.infer.positive import is_positive
 from graphopt.infer.shapes import is_size, join, maximum
 from graphopt.ir.dim import Size
 from graphopt.ir.dtype import DType
@@ -46,8 +47,31 @@ def loop(node: Node) -> Types:
             start = node.inputs[index + 2]
             types.append(join(None if start is None else start.type, value.type))
         else:
-            types.append(_stacked(value.type, 0, rounds(node, inside)))
+            types.append(_collected(node, index, value.type, rounds(node, inside)))
     return tuple(types)
+
+
+def _collected(node: Node, index: int, type: Type | None, count: Size) -> Type | None:
+    """What a Loop collects of its rounds: where none may run, only what the body declares is known of the sizes.
+
+    ONNX says nothing of them then. onnxruntime takes 0 for each that it does not know, and one axis where it does not know the rank.
+    """
+    if not isinstance(type, TensorType) or _runs(node):
+        return _stacked(type, 0, count)
+    declared = None if node.graph is None else node.graph.model.declared.get(node.outputs[index])
+    if declared is None or declared.shape is None or type.shape is None or len(declared.shape) != len(type.shape):
+        return TensorType(type.dtype)
+    sizes = tuple(size if size == said else None for size, said in zip(type.shape, declared.shape, strict=True))
+    return _stacked(TensorType(type.dtype, sizes), 0, count)
+
+
+def _runs(node: Node) -> bool:
+    """Whether a Loop runs at least once."""
+    count, goes_on = node.input(0), node.input(1)
+    told = elements(count)
+    return (goes_on is None or elements(goes_on) == (1,)) and (
+        count is None or (told is not None and len(told) == 1 and is_positive(told[0], node))
+    )
 
 
 def rounds(node: Node, inside: Graph) -> Size:

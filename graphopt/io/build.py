@@ -253,6 +253,15 @@ class Builder:
 
     # ---- attributes
 
+    def _declared(self, node: Node) -> None:
+        """Keep what a Loop's body declares of what the Loop collects; it is inferred anew later."""
+        body, carried = node.attribute("body"), len(node.inputs) - 2
+        made = body.outputs[carried + 1 :] if isinstance(body, Graph) and carried >= 0 else ()
+        for value, inside in zip(node.outputs[carried:], made, strict=False):
+            if isinstance(inside.type, TensorType) and inside.type.shape is not None:
+                sizes = tuple(size if isinstance(size, int) else None for size in inside.type.shape)
+                self.model.declared[value] = TensorType(inside.type.dtype, sizes)
+
     def _attributes(self, node: Node, message: onnx.NodeProto, scope: Scope, outer: tuple[Scope, ...]) -> None:
         attributes = node.attributes
         for each in message.attribute:
@@ -260,6 +269,8 @@ class Builder:
             if name in attributes:
                 raise ModelError(f"{self.tensors.name}: {describe(message)} has two attributes {name!r}")
             attributes[name] = self._attribute(each, node, (scope, *outer))
+        if node.op == "Loop":
+            self._declared(node)
         if node.op == "Constant" and len(attributes) == 1 and len(node.outputs) == 1:
             tensor = constant_tensor(next(iter(attributes.values())))
             if tensor is not None:

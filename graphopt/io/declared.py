@@ -39,6 +39,19 @@ def refine_ports(message: onnx.GraphProto, graph: Graph) -> None:
             _refine(info.type, value.type, names, derived)
 
 
+def refine_body(message: onnx.GraphProto, graph: Graph) -> None:
+    """Write the numbers that are known of what a changed body of a Loop or Scan gives in each round.
+
+    A runtime asks for them before any round has run, and what told it may be a node that is gone.
+    """
+    known = graph.origin.message if isinstance(graph.origin, GraphOrigin) else None
+    if isinstance(known, onnx.GraphProto) and len(known.node) == graph.size and not any(node.changed for node in graph):
+        return
+    names = {dim.dim_param for info in message.output for dim in info.type.tensor_type.shape.dim}
+    for info, value in zip(message.output, graph.outputs, strict=True):
+        _refine(info.type, value.type, (), names)
+
+
 def apply_sizes(message: onnx.GraphProto, sizes: Mapping[str, int]) -> None:
     """Write a number for each size of a name that was frozen, wherever the graph itself declares it."""
     if sizes:

@@ -9,7 +9,7 @@ import onnx
 from graphopt.errors import ModelError
 from graphopt.io.attributes import write_kind, write_plain
 from graphopt.io.build import opsets_of
-from graphopt.io.declared import apply_sizes, refine_ports, write_ports
+from graphopt.io.declared import apply_sizes, refine_body, refine_ports, write_ports
 from graphopt.io.origin import GraphOrigin, ModelOrigin, copy_without
 from graphopt.io.pending import Pending, is_pending, write_tensor
 from graphopt.io.types import type_to_proto
@@ -128,6 +128,8 @@ class Writer:
             refine_ports(message, graph)
         elif graph.model.frozen and graph.root.function is None:
             apply_sizes(message, graph.model.frozen)
+        if graph.owner is not None and graph.owner.op in ("Loop", "Scan"):
+            refine_body(message, graph)
 
     def function(self, message: onnx.FunctionProto, function: Function) -> None:
         """Fill an empty message with a local function."""

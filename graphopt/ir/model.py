@@ -7,7 +7,8 @@ from typing import final
 
 from graphopt.ir.attribute import Attribute
 from graphopt.ir.dim import Dim
-from graphopt.ir.graph import Graph, Node
+from graphopt.ir.graph import Graph, Node, Value
+from graphopt.ir.types import TensorType
 
 
 @final
@@ -44,12 +45,13 @@ class Model:
     give as scales and zero points: such initializers stay, though no node reads them. `frozen` are the named sizes that a caller made
     numbers: what the file declares by such a name is that number now. `positive` are the symbols of sizes that are at least 1 in every run
     that comes to a result, `doubted` holds nodes with those of which their inference would have liked to know it; `copies` are symbols of
-    sizes that are the given one, unless that is 0.
+    sizes that are the given one, unless that is 0. `declared` holds of the outputs in which a Loop collects what its rounds make the rank
+    and the numbers that the body declares: all that is known of their sizes when no round runs.
     """
 
     __slots__ = (
-        "_fresh", "annotating", "copies", "doubted", "frozen", "functions", "graph", "ir_version", "names", "opsets", "origin", "positive",
-        "trains",
+        "_fresh", "annotating", "copies", "declared", "doubted", "frozen", "functions", "graph", "ir_version", "names", "opsets", "origin",
+        "positive", "trains",
     )  # fmt: skip
 
     def __init__(self, name: str = "", ir_version: int = 10, opsets: dict[str, int] | None = None) -> None:
@@ -61,6 +63,7 @@ class Model:
         self.positive: set[str] = set()
         self.doubted: dict[Node, set[str]] = {}
         self.copies: dict[str, Dim] = {}
+        self.declared: dict[Value, TensorType] = {}
         self._fresh: dict[str, int] = {}
         self.functions: dict[tuple[str, str, str], Function] = {}
         self.graph = Graph(name, self)

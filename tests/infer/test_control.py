@@ -35,11 +35,11 @@ def test_a_decided_branch_is_taken(condition: str, expected: str) -> None:
     assert outputs(f" g (bool d, float[N, 3] x, float[2] z) => (y) {{ {condition} y = If (c) <{BRANCHES}> }}") == [expected]
 
 
-def looped(count: str, condition: str = "", goes_on: str = "f = Identity (e)") -> str:
-    """The type of a loop's scan output."""
+def looped(count: str, condition: str = "", goes_on: str = "f = Identity (e)", declared: str = "float") -> str:
+    """The type of a loop's scan output, of which the body declares something."""
     begins = "c" if condition else ""
     (type,) = outputs(f""" g (float[N, 3] x, bool d, int64 k) => (y) {{ {count} {condition}
-        y = Loop (m, {begins}) <body = b (int64 i, bool e) => (bool f, float s) {{ {goes_on} s = Relu (x) }}> }}""")
+        y = Loop (m, {begins}) <body = b (int64 i, bool e) => (bool f, {declared} s) {{ {goes_on} s = Relu (x) }}> }}""")
     return type
 
 
@@ -51,18 +51,34 @@ SIZE = "s = Shape <start = 0, end = 1> (x) m = Squeeze (s)"
     ("count", "condition", "goes_on", "expected"),
     [
         ("m = Constant <value_int = 4> ()", NEVER_ENDS, "f = Identity (e)", "float32[4, N, 3]"),
-        ("m = Constant <value_int = -4> ()", NEVER_ENDS, "f = Identity (e)", "float32[0, N, 3]"),
+        ("m = Constant <value_int = -4> ()", NEVER_ENDS, "f = Identity (e)", "float32"),
         ("m = Constant <value_int = 4> ()", NEVER_ENDS, "f = Constant <value = bool {1}> ()", "float32[4, N, 3]"),
         ("m = Constant <value_int = 4> ()", "", "f = Identity (e)", "float32[4, N, 3]"),
         ("m = Constant <value_int = 4> ()", NEVER_ENDS, "z = Constant <value_int = 2> () f = Less (i, z)", "float32[?y.0, N, 3]"),
-        ("m = Constant <value_int = 4> ()", "c = Identity (d)", "f = Identity (e)", "float32[?y.0, N, 3]"),
-        ("m = Constant <value_int = 4> ()", "c = Constant <value = bool {0}> ()", "f = Not (e)", "float32[0, N, 3]"),
-        ("m = Identity (k)", NEVER_ENDS, "f = Identity (e)", "float32[?y.0, N, 3]"),
-        (SIZE, NEVER_ENDS, "f = Identity (e)", "float32[N, N, 3]"),
+        ("m = Constant <value_int = 4> ()", "c = Identity (d)", "f = Identity (e)", "float32"),
+        ("m = Constant <value_int = 4> ()", "c = Constant <value = bool {0}> ()", "f = Not (e)", "float32"),
+        ("m = Identity (k)", NEVER_ENDS, "f = Identity (e)", "float32"),
+        (SIZE, NEVER_ENDS, "f = Identity (e)", "float32"),
     ],
 )
 def test_a_loop_that_never_stops_early_is_as_long_as_it_is_told(count: str, condition: str, goes_on: str, expected: str) -> None:
     assert looped(count, condition, goes_on) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "declared", "expected"),
+    [
+        ("m = Constant <value_int = -4> ()", "float[A, 3]", "float32[0, ?y.1, 3]"),
+        ("m = Identity (k)", "float[A, 3]", "float32[?y.0, ?y.1, 3]"),
+        ("m = Identity (k)", "float[A, B]", "float32[?y.0, ?y.1, ?y.2]"),
+        ("m = Identity (k)", "float[A, 5]", "float32[?y.0, ?y.1, ?y.2]"),  # it is declared falsely
+        ("m = Identity (k)", "float[A]", "float32"),
+        (SIZE, "float[A, 3]", "float32[N, ?y.1, 3]"),
+        ("m = Constant <value_int = 2> ()", "float[A, 5]", "float32[2, N, 3]"),
+    ],
+)
+def test_of_a_loop_that_may_not_run_at_all_the_declared_numbers_are_known(count: str, declared: str, expected: str) -> None:
+    assert looped(count, NEVER_ENDS, declared=declared) == expected
 
 
 def test_elements_of_sequences_are_those_that_were_put_in() -> None:
