@@ -7,10 +7,11 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
-from graphopt.ir import Attribute, AttributeKind, Graph, Node, Tensor, TensorType, Value
+from graphopt.ir import Attribute, AttributeKind, Graph, Node, Tensor, Value
 from graphopt.ir.graph import EXIT
 from graphopt.pipeline.base import Context, Pass
 from graphopt.schema import facts
+from graphopt.schema.rare import refuses_identity
 
 # Both orders of two operands give the same bits. Not Max and Min: of +0 and -0, or of two NaNs, either may come out.
 # Not Mean and Sum either: two operands of Sum are an Add, but what a runtime does with the rest it keeps in its own order.
@@ -142,9 +143,9 @@ def obstacle(pairs: list[tuple[Value, Value]], second: Node) -> str | None:
         if any(node.op == EXIT and node.graph is not graph for node in old.users):
             return f"a subgraph returns {old!r} under its name"
         if old.is_output and (new.is_output or new.scope is not graph):
-            is_possible = isinstance(old.type, TensorType) and graph is not None and "" in graph.opsets
-            if second.op == "Identity" or not is_possible:
-                return f"{old!r} is an output, and an Identity of {new!r} would {'gain nothing' if is_possible else 'not be legal'}"
+            why = "it would gain nothing" if second.op == "Identity" or graph is None else refuses_identity(graph, old.type)
+            if why is not None:
+                return f"{old!r} is an output, and an Identity of {new!r} would have to keep its name: {why}"
     return None
 
 

@@ -10,7 +10,7 @@ from graphopt.ir.graph import EXIT
 from graphopt.passes.remove_unused_functions import called_functions
 from graphopt.pipeline.base import Context, Pass
 from graphopt.rewrite.clone import Cloner
-from graphopt.rewrite.inline import Inliner
+from graphopt.rewrite.inline import Inliner, output_refusal
 from graphopt.schema import facts
 
 WITH_GRAPHS = (AttributeKind.graph, AttributeKind.graphs)
@@ -60,7 +60,7 @@ class InlineFunctions(Pass):
         if size is not None and size > room:
             why: str | None = f"it would bring {size} nodes, and the model may get {room} more"
         else:
-            why = self.stays(called, size) or unfit(node, called, graph) or refusal(cloner, called, graph)
+            why = self.stays(called, size) or unfit(node, called, graph) or refusal(cloner, node, called, graph)
         if not context.allows(self.name, node, why):
             return False
         imports = graph.root.function.opsets if graph.root.function is not None else context.model.opsets
@@ -103,12 +103,12 @@ def unfit(node: Node, called: Function, graph: Graph) -> str | None:
     return None if missing is None else f"{called.name} does not import {missing or 'the default domain'}"
 
 
-def refusal(cloner: Cloner, called: Function, graph: Graph) -> str | None:
-    """Why the body cannot stand in a graph; None when it can."""
+def refusal(cloner: Cloner, node: Node, called: Function, graph: Graph) -> str | None:
+    """Why the body cannot stand in a graph in the place of a call; None when it can."""
     for held in called.graph:
         if (why := cloner.refusal(held, graph)) is not None:
             return why
-    return None
+    return output_refusal(zip(node.outputs, called.graph.outputs, strict=False), called.graph)
 
 
 def operands(node: Node, called: Function) -> dict[Value, Value | None]:

@@ -9,7 +9,7 @@ from graphopt.infer.elements import constant_ints
 from graphopt.ir import Graph, Node, Value
 from graphopt.passes.same_graphs import compute_the_same
 from graphopt.pipeline.base import Context, Pass
-from graphopt.rewrite.inline import Inliner
+from graphopt.rewrite.inline import Inliner, output_refusal
 from graphopt.schema import facts
 
 
@@ -47,7 +47,7 @@ class InlineIf(Pass):
         if len(branch.outputs) != len(node.outputs):
             why: str | None = f"the branch returns {len(branch.outputs)} values, the If {len(node.outputs)}"
         else:
-            why = inliner.refusal(branch)
+            why = inliner.refusal(branch) or output_refusal(zip(node.outputs, branch.outputs, strict=True), branch)
         if not context.allows(self.name, node, why):
             return False
         inliner.forget((dropped,))

@@ -12,6 +12,7 @@ from graphopt.infer import infer_contents, infer_node
 from graphopt.ir import DType, Editor, Node, Tensor, Value
 from graphopt.ir.dim import Dim, Factor, Floor, Product, Size
 from graphopt.schema.older import constant
+from graphopt.schema.rare import is_rare
 from graphopt.schema.spelling import CannotSpell, spell
 
 WINDOWS: Final = 15  # the opset from which Shape takes a part of the shape
@@ -61,7 +62,9 @@ class Sizes:
     places: dict[Dim, list[tuple[Value, int]]] = field(default_factory=dict)  # a size -> values and axes that have it
 
     def note(self, value: Value) -> None:
-        """Remember whose dimensions a value has."""
+        """Remember whose dimensions a value has, unless no runtime would tell them."""
+        if is_rare(value.dtype, self.editor.model.opsets.get("", 0)):
+            return
         for axis, size in enumerate(value.shape or ()):
             if isinstance(size, Dim):
                 held = self.places.setdefault(size, [])

@@ -187,6 +187,8 @@ def _asked(node: Node, opset: int) -> Types:
 
     from graphopt.infer.protos import from_named_type, to_named_type, to_node_proto, to_tensor_proto
 
+    if node.op == "STFT" and "onesided" not in node.attributes:
+        raise NotKnown  # the default is 1, and onnx 1.23 infers as if it were 0: what is built upon the truth it would find invalid
     symbols: dict[str, Any] = {}
     types: dict[str, onnx.TypeProto] = {}
     held: dict[str, onnx.TensorProto] = {}

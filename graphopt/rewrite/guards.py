@@ -15,6 +15,7 @@ from graphopt.match.reasons import at_newer
 from graphopt.match.rule import Rule
 from graphopt.schema import facts
 from graphopt.schema.history import legal_since
+from graphopt.schema.rare import lacks_kernels, refuses_identity
 
 Pair = tuple[Value, Value]
 
@@ -102,6 +103,18 @@ def is_fully_known(value: Value) -> bool:
     """Whether every dimension of a tensor is a number or a symbolic expression."""
     shape = value.shape
     return shape is not None and None not in shape
+
+
+def runnable(made: Sequence[Node], matched: Sequence[Node], pairs: Sequence[Pair], graph: Graph) -> str | None:
+    """What is legal may still have no kernel: no operator comes to an element type that it was not on before."""
+    for node in made:
+        why = lacks_kernels(node, graph)
+        if why is not None and not any(other.op == node.op and lacks_kernels(other, graph) for other in matched):
+            return why
+    for old, new in pairs:
+        if old.is_output and not takes_name(new, old.scope) and (why := refuses_identity(graph, old.type)) is not None:
+            return f"{old!r} is an output, and there can be no Identity that keeps its name: {why}"
+    return None
 
 
 def keeps_an_output(root: Node, pairs: Sequence[Pair]) -> str | None:

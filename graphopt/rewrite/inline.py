@@ -12,6 +12,7 @@ from graphopt.ir.graph import Graph, Node, Value
 from graphopt.ir.scopes import values_of
 from graphopt.rewrite.node_names import NodeNames
 from graphopt.schema import facts
+from graphopt.schema.rare import refuses_identity
 
 
 @final
@@ -109,3 +110,19 @@ class Inliner:
     def _names(self) -> Counter[str]:
         """How many values have each name."""
         return Counter(value.name for graph in self.root.walk() for value in values_of(graph))
+
+
+def output_refusal(pairs: Iterable[tuple[Value, Value]], inner: Graph) -> str | None:
+    """Why a subgraph's values cannot stand in for others; None when they can.
+
+    An output keeps its name by an Identity where what stands in for it is not made inside, or stands in for another one as well.
+    """
+    taken: set[Value] = set()
+    for old, new in pairs:
+        graph = old.scope
+        if old.is_output and graph is not None and (new in taken or new.producer is None or new.scope is not inner):
+            why = refuses_identity(graph, old.type if old.type is not None else new.type)
+            if why is not None:
+                return f"{old!r} is an output, and there can be no Identity that keeps its name: {why}"
+        taken.add(new)
+    return None

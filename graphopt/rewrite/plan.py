@@ -48,6 +48,7 @@ def plan(rule: Rule, roots: tuple[Node, ...], nodes: tuple[Node, ...], bindings:
         or _type(made, match.graph)
         or guards.same_types(rule, pairs)
         or guards.keeps_an_output(roots[0], pairs)
+        or guards.runnable(made, nodes, pairs, match.graph)
     )
     return Declined(refusal.replace("{", "{{").replace("}", "}}")) if refusal is not None else Plan(rule, match, anchor, made, pairs)
 
