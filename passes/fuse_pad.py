@@ -19,9 +19,9 @@ class FusePad(RulePass):
 
     Before:  t = Pad(x, [0, 0, 1, 1, 0, 0, 1, 1]); y = Conv(t, w, b)
     After:   y = Conv<pads = [1, 1, 1, 1]>(x, w, b)
-    Keeps:   padding with something else than the operator itself pads with: 0, the zero point, for MaxPool -Inf; negative pads, and pads
-             along the first two axes; pools that pad already and do not count it, that round sizes up, or with windows that have gaps or
-             may lie in the padding. Rounding.
+    Keeps:   padding with something else than the operator itself pads with: 0, the zero point, for MaxPool the least integer
+             (`fuse-pad-max-pool` takes -Inf); negative pads, and pads along the first two axes; pools that pad already and do not count
+             it, that round sizes up, or with windows that have gaps or may lie in the padding. Rounding.
     """
 
     name: ClassVar[str] = "fuse-pad"

@@ -18,7 +18,7 @@ class ImportFakeQuantization(RulePass):
     After:   y = DequantizeLinear(QuantizeLinear(x, s, z), s, z)                        z: uint8
     Keeps:   products instead of the division, and zero points that are added before Round (`import-inexact-fake-quantization`); bounds
              that no type of 8 or 16 bits holds; narrower ones of 16 bits, or below opset 12; float16. Rounding: without a zero point -0
-             becomes 0; otherwise exact.
+             becomes 0, and a NaN, of which QuantizeLinear says nothing, becomes a number; otherwise exact.
     """
 
     name: ClassVar[str] = "import-fake-quantization"

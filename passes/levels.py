@@ -199,7 +199,7 @@ ON_REQUEST: tuple[str, ...] = (
     "fold-scale-into-weights",
     # Of windows with a NaN runtimes make one thing or another.
     "eliminate-pool-order",
-    "fuse-zero-pad-max-pool",
+    "fuse-pad-max-pool",
     # Numbers half way between two steps of the grid may go to the other one.
     "import-inexact-fake-quantization",
     # The target's choice: a runtime that fuses DequantizeLinear with its reader wants one for each, the others one for all.

@@ -26,9 +26,13 @@ def is_zero(array: Array) -> bool:
 
 
 def is_least(array: Array) -> bool:
-    """Whether the one element is what no number of its type is below."""
-    least = np.iinfo(array.dtype.name).min if array.dtype.kind in "iu" else -np.inf
-    return bool(np.all(array == least))
+    """Whether the one element is what no number of its integer type is below."""
+    return array.dtype.kind in "iu" and bool(np.all(array == np.iinfo(array.dtype.name).min))
+
+
+def is_negative_infinity(array: Array) -> bool:
+    """Whether the one element is -Inf."""
+    return array.dtype.kind not in "iu" and bool(np.all(array == -np.inf))
 
 
 def padded(where: Callable[[Array], bool] | None) -> Pattern:
@@ -112,12 +116,28 @@ def pad_averagepool_to_averagepool(m: Match, pool: Node, x: Value, counted: int,
 def pad_maxpool_to_maxpool(m: Match, pool: Node, x: Value, value: Value | None) -> Value | Declined:
     """MaxPool(Pad(x, pads, v))  ->  MaxPool<pads>(x)
 
-    v: -Inf, or of integers the least there is.  pads: none negative, less than the window, only along the axes that windows go along.
+    v: of integers the least there is.  pads: none negative, less than the window, only along the axes that windows go along.
     """
     if value is None and not (x.dtype is not None and x.dtype.name.startswith("uint")):
         return m.no("{} is padded with 0, and {} has numbers below", x, x.dtype or "an unknown type")
-    attributes = with_pads(m, pool) if (why := wide_windows(m, x)) is None else m.no(why, x)
-    return attributes if isinstance(attributes, Declined) else m.op.MaxPool(x, **attributes)
+    return greatest(m, pool, x)
+
+
+@rule(
+    op.MaxPool(padded(is_negative_infinity), **pool, storage_order=0).named("pool"),
+    dtype=FLOATING,
+    exactness="approximate",
+    keeps_type=True,
+    examples=examples("float", POOLED, "-inf"),
+)
+def infinity_pad_maxpool_to_maxpool(m: Match, pool: Node, x: Value, value: Value | None) -> Value | Declined:
+    """MaxPool(Pad(x, pads, -Inf))  ->  MaxPool<pads>(x)          approximate: where x holds NaN or -Inf, something else may come out
+
+    Of a window with nothing but padding and -Inf, onnxruntime makes the least number of the type.
+    """
+    if value is None:
+        return m.no("{} is padded with 0", x)
+    return greatest(m, pool, x)
 
 
 @rule(
@@ -134,6 +154,11 @@ def zero_pad_maxpool_to_maxpool(m: Match, pool: Node, x: Value) -> Value | Decli
     """
     if not is_nonnegative(x):
         return m.no("{} may hold numbers below 0", x)
+    return greatest(m, pool, x)
+
+
+def greatest(m: Match, pool: Node, x: Value) -> Value | Declined:
+    """A MaxPool that pads by itself."""
     attributes = with_pads(m, pool) if (why := wide_windows(m, x)) is None else m.no(why, x)
     return attributes if isinstance(attributes, Declined) else m.op.MaxPool(x, **attributes)
 
