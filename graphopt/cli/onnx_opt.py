@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from graphopt.cli.pass_flags import FLAGS, PLUGINS, OptionalValue, PassFlags, pipeline_of
-from graphopt.cli.shared import plugin_option, registry_of
+from graphopt.cli.shared import OutputFile, plugin_option, registry_of
 from graphopt.cli.sizes import size_options, wishes_of
 from graphopt.cli.text_models import STANDARD
 
@@ -51,7 +51,7 @@ def help_pass(context: click.Context, option: click.Parameter, names: tuple[str,
 
 @click.command(cls=PassFlags, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.argument("model", metavar="[IN]", required=False)
-@click.option("-o", "--output", metavar="OUT", type=click.Path(path_type=Path), help="Where the result goes; text if it is OUT.onnxtxt.")
+@click.option("-o", "--output", metavar="OUT", type=OutputFile(), help="Where the result goes; text if it is OUT.onnxtxt.")
 @click.option("-p", "--pipeline", "--pass-pipeline", metavar="PIPELINE", help="Passes as a pipeline's text.")
 @click.option("--target", metavar="NAME", help="What -O2, -O3 and the pipeline are for; `graphopt targets` lists them.")
 @click.option("--split-input-file", is_flag=True, help="IN holds several models, with lines '# -----' between them.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphopt.cli.shared import plugin_option, python_warnings_told, refuse_text, registry_of, warn
+from graphopt.cli.shared import OutputFile, plugin_option, python_warnings_told, refuse_text, registry_of, warn
 from graphopt.cli.sizes import size_options, wishes_of
 from graphopt.cli.text_models import STANDARD, is_text
 
@@ -46,7 +46,7 @@ class Optimize(click.Command):
 
 @click.command(cls=Optimize, epilog=EPILOG)
 @click.argument("model", metavar="IN", type=click.Path(path_type=Path, readable=False))
-@click.option("-o", "--output", metavar="OUT", type=click.Path(path_type=Path), help="Where the result goes; may be IN.")
+@click.option("-o", "--output", metavar="OUT", type=OutputFile(), help="Where the result goes; may be IN.")
 @click.option("--level", type=int, metavar="N", help="Run the levels 1 to N (default: 1, with --target 2; 0 runs nothing).")
 @click.option("--target", metavar="NAME", help="The runtime that it is for, with -p too; `graphopt targets` lists them.")
 @click.option("-p", "--pipeline", metavar="PIPELINE", help="Run this instead of a level; see above.")

@@ -13,7 +13,7 @@ import click
 
 from graphopt import suffixes
 from graphopt.cli.jobs import job_of, job_options
-from graphopt.cli.shared import python_warnings_told, warn
+from graphopt.cli.shared import OutputFile, python_warnings_told, warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ graphopt reduce model.onnx -o small.onnxtxt --differs -p 'level1, my-pass' --plu
 
 @click.command(epilog=EPILOG)
 @click.argument("model", metavar="MODEL", type=click.Path(path_type=Path, readable=False))
-@click.option("-o", "--output", metavar="SMALL", required=True, type=click.Path(path_type=Path), help="The result; text if SMALL.onnxtxt.")
+@click.option("-o", "--output", metavar="SMALL", required=True, type=OutputFile(), help="The result; text if SMALL.onnxtxt.")
 @click.option("--keep", metavar="COMMAND", help="Keep that this command fails, with the model's path for {} or at its end.")
 @click.option("--status", type=int, metavar="N", help="COMMAND fails with this exit status alone; 139 or -11: ended by signal 11.")
 @click.option("--says", metavar="REGEX", default="", help="What COMMAND prints must match this somewhere.")

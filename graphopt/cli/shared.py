@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,19 @@ if TYPE_CHECKING:
     from graphopt.pipeline.registry import Registry
 
 Function = TypeVar("Function", bound=Callable[..., Any])  # Any: click calls with what the options say
+
+
+class OutputFile(click.Path):
+    """Where a command writes a file. A name that can only be a folder's is refused, which a Path would not show any more."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # Any: as click declares it
+        """A Path. Fails for `folder/`."""
+        if isinstance(value, str) and value.endswith(("/", os.sep)):
+            self.fail(f"{value} is the name of a folder; give that of a file", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def plugin_option(function: Function) -> Function:
