@@ -65,11 +65,23 @@ def _may_trap(model: ModelProto) -> bool:
 
 
 def _ends_the_process(model: ModelProto) -> bool:
-    """Whether opening a model would: onnxruntime's QLinearWhere looks for constant parameters where there are none."""
+    """Whether opening or running a model would.
+
+    onnxruntime's QLinearWhere looks for constant parameters where there are none, its InstanceNormalization for numbers of no elements.
+    """
+    if any(node.op_type == "InstanceNormalization" for node in all_nodes(model)) and _has_none(model):
+        return True
     fed = {port.name for port in model.graph.input}
     held = {tensor.name for tensor in model.graph.initializer} - fed
     wheres = [list(node.input) for node in all_nodes(model) if node.op_type == "QLinearWhere"]
     return any(len(inputs) != 9 or not held.issuperset((*inputs[2:4], *inputs[5:])) for inputs in wheres)
+
+
+def _has_none(model: ModelProto) -> bool:
+    """Whether something that is fed or stored has no elements, whatever is fed."""
+    fed = (dim for port in model.graph.input for dim in port.type.tensor_type.shape.dim)
+    stored = any(0 in tensor.dims for tensor in model.graph.initializer)
+    return stored or any(dim.HasField("dim_value") and dim.dim_value == 0 for dim in fed)
 
 
 def _has_integers(model: ModelProto) -> bool:
