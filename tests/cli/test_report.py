@@ -18,6 +18,7 @@ from graphopt.pipeline.job import Job
 from tests.page.models import parsed
 from tests.page.pages import Held
 from tests.page.test_page import PLAIN
+from tests.systems import needs_named_pipes
 
 Command = Callable[..., int]
 
@@ -61,7 +62,7 @@ def test_another_ending_is_refused_before_any_work(
     assert [path.name for path in model.parent.iterdir()] == ["model.onnx"]
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+@needs_named_pipes
 def test_a_pipe_gets_data_whatever_it_is_called(command: Command, model: Path) -> None:
     os.mkfifo("pipe")
     with ThreadPoolExecutor(1) as reader:

@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -22,14 +23,15 @@ from tests.compat.optimizer_cases import CASES
 PAGE = Path(__file__).parent.parent.parent / "docs" / "compat.md"
 ROW = re.compile(r"\| `(\w+)` \| (.+?) \| (.+?) \|")
 NAMES = onnxoptimizer.get_available_passes()
-HAS_PEER = importlib.util.find_spec("onnxoptimizer") is not None
-# The peer is no dependency of the tests, and has no wheel for every Python: what it does is written down in the cases, and compared here
-# with the peer itself where somebody has it.
-needs_peer = pytest.mark.skipif(not HAS_PEER, reason="onnxoptimizer is not installed, and no test needs it; the facts are in the cases")
 
 
 def operators(message: ModelProto) -> str:
     return " ".join(node.op_type for node in message.graph.node)
+
+
+def the_peer() -> Any:  # Any: onnxoptimizer, which has no types
+    """The peer itself, where somebody has it: it has no wheel for every Python, and what it does is written down in the cases."""
+    return pytest.importorskip("onnxoptimizer", reason="onnxoptimizer is not installed, and no test needs it; the facts are in the cases")
 
 
 def quietly(message: ModelProto, name: str, fixed_point: bool = False) -> ModelProto:
@@ -64,19 +66,17 @@ def test_each_fires_where_that_is_right_and_says_why_where_not(name: str, fixed_
         assert operators(result) == operators(given)
 
 
-@needs_peer
 @pytest.mark.parametrize("name", NAMES)
 def test_the_model_is_one_on_which_onnxoptimizer_fires(name: str) -> None:
-    import onnxoptimizer as peer
+    peer = the_peer()
 
     given = CASES[name].model()
     fires = peer.optimize(given, [name]) != peer.optimize(given, ["nop"])  # which is what reading and writing makes of it
     assert ("fires" if fires else "stays") == CASES[name].there
 
 
-@needs_peer
 def test_names_and_signatures_are_those_of_onnxoptimizer() -> None:
-    import onnxoptimizer as peer
+    peer = the_peer()
 
     assert onnxoptimizer.get_available_passes() == list(peer.get_available_passes()) or set(NAMES) == set(peer.get_available_passes())
     assert onnxoptimizer.get_fuse_and_elimination_passes() == list(peer.get_fuse_and_elimination_passes())
@@ -133,8 +133,8 @@ def test_what_is_not_built_warns_when_it_is_named(name: str, words: str) -> None
 def test_wrong_names_raise_what_onnxoptimizer_raises(passes: list[str], error: type[Exception], words: str, fixed_point: bool) -> None:
     with pytest.raises(error, match=words):
         onnxoptimizer.optimize(CASES["nop"].model(), passes, fixed_point)
-    if HAS_PEER:
-        import onnxoptimizer as peer
+    if importlib.util.find_spec("onnxoptimizer") is not None:
+        peer = the_peer()
 
         with pytest.raises(error):
             peer.optimize(CASES["nop"].model(), passes, fixed_point)

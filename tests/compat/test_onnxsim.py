@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import re
 import warnings
@@ -250,11 +249,9 @@ def test_the_page_lists_every_argument_of_both() -> None:
         assert listed == set(names)
 
 
-# The peer is no dependency of the tests: its arguments are written down on the page, and compared with it where somebody has it.
-@pytest.mark.skipif(importlib.util.find_spec("onnxsim") is None, reason="onnxsim is not installed, and no test needs it")
 def test_arguments_are_those_of_onnxsim() -> None:
-    import onnxsim
-
+    """They are written down on the page, and compared with the peer where somebody has it; it is no dependency of the tests."""
+    onnxsim = pytest.importorskip("onnxsim", reason="onnxsim is not installed, and no test needs it")
     ours, theirs = inspect.signature(simplify).parameters, inspect.signature(onnxsim.simplify).parameters
     assert [(each.name, each.default, each.kind) for each in ours.values()] == [
         (each.name, each.default, each.kind) for each in theirs.values()

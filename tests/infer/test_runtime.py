@@ -17,9 +17,8 @@ from graphopt.infer.trust import RUNTIME_ALONE, SLOW, SLOW_KERNELS, UNTRUSTED_KE
 from graphopt.ir import Attribute, DType, Editor, Model, Node, Tensor
 from graphopt.schema import facts
 from tests.infer.test_evaluate import node_of, run
+from tests.passes.models import needs_onnxruntime
 
-# Without the extra `ort` graphopt evaluates with onnx alone, which the tests that are not marked hold.
-needs_onnxruntime = pytest.mark.skipif(not runtime.is_installed(), reason="onnxruntime is the evaluator under test")
 f32 = np.float32
 DATA = np.random.default_rng(3)
 

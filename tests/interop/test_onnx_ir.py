@@ -76,6 +76,7 @@ def test_a_model_that_onnx_ir_cannot_write_is_the_models_fault() -> None:
     node = ir.Node("own", "Take", [x], [sparse])
     node.outputs[0].name = "y"
     made = ir.Model(ir.Graph([x], node.outputs, nodes=[node], opset_imports={"": 20, "own": 1}, name="sparse"), ir_version=10)
+    # The last words are onnx-ir's own, passed on as they are: it says what it cannot write, and graphopt of which model.
     with pytest.raises(ModelError, match=r"the model 'sparse' cannot be written by onnx-ir: NotImplementedError: Sparse tensors"):
         from_onnx_ir(made)
 

@@ -24,6 +24,7 @@ try:
 except ImportError:  # an extra
     onnxruntime = None
 
+# Without the extra `ort` graphopt has onnx's kernels alone, which are wrong or missing for these models; the other tests hold there.
 needs_onnxruntime = pytest.mark.skipif(onnxruntime is None, reason="onnx.reference has no right kernel for this; install onnxruntime")
 
 Arrays: TypeAlias = "list[npt.NDArray[Any]]"  # Any: whatever the model's outputs are
